@@ -1,0 +1,56 @@
+# `just` lists what can be done. Everything runs in .venv, installed from requirements.lock with its hashes.
+
+python := ".venv/bin/python"
+
+_default:
+    @just --list
+
+# Makes .venv and installs the pinned dependencies and Turnout itself.
+install:
+    @test -x {{ python }} || uv venv --quiet --python ">=3.11" .venv
+    @uv pip install --quiet --python .venv --require-hashes --requirements requirements.lock
+    @uv pip install --quiet --python .venv --no-deps --editable .
+
+# Serves a tiny real model, embedded: nothing else is needed.
+demo *options: install
+    .venv/bin/turnout demo {{ options }}
+
+# Serves what turnout.yaml says, or what runs on this machine.
+serve *options: install
+    .venv/bin/turnout serve {{ options }}
+
+# Lint, format, types, and who may import whom.
+check: install
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+    .venv/bin/basedpyright
+    .venv/bin/lint-imports --no-cache
+
+# Everything that CI runs: check, then all tests.
+test *options: check
+    {{ python }} -m pytest {{ options }}
+
+# Mends what can be mended by itself.
+fix: install
+    .venv/bin/ruff check --fix .
+    .venv/bin/ruff format .
+
+# All tests with branch coverage.
+cover: install
+    .venv/bin/coverage erase
+    .venv/bin/coverage run -m pytest
+    .venv/bin/coverage combine --quiet
+    .venv/bin/coverage report
+
+# CPU per request and per chunk against a bare relay; `just bench --quick`, `just bench W2`.
+bench *options: install
+    {{ python }} -m bench {{ options }}
+
+# Writes what is generated from the settings: config/README.md and the schema.
+docs: install
+    {{ python }} -m router.config_docs --write
+
+# Pins the newest versions that pyproject.toml allows, with hashes and without addresses.
+lock:
+    uv lock --upgrade
+    uv export --quiet --all-extras --no-emit-project --no-annotate --no-header --prune llm --prune llama-cpp-python --output-file requirements.lock
