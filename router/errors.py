@@ -1,0 +1,199 @@
+"""The one exception hierarchy. What each class means to a client, to the relay and to a backend's health.
+
+RouterError                          status  code
+|- BadRequest                        400     invalid_request
+|  |- InvalidJSON                    400     invalid_json
+|  |- InvalidParameter               400     invalid_value
+|  |- UnsupportedParameter           400     unsupported_parameter    next target may take it
+|  |- ContextLengthExceeded          400     context_length_exceeded
+|  |- RejectedByBackend              4xx     (the backend's)
+|  |- BodyTooLarge                   413     request_too_large
+|  `- BodyTimeout                    408     request_timeout
+|- Unauthorized                      401     invalid_api_key
+|- UnknownRoute                      404     unknown_route
+|- WrongMethod                       405     method_not_allowed
+|- UnknownModel                      404     model_not_found
+|- InternalError                     500     internal_error
+|- Unavailable                       503     unavailable
+|  |- NoBackend                      503     no_backend
+|  |- QueueFull                      503     queue_full
+|  `- Draining                       503     shutting_down
+`- BackendError                      502     backend_error            next target is tried
+   |- ModelMissing                   404     model_not_found          concerns that model only
+   |- BackendUnreachable             502     backend_unreachable
+   |- BackendRefusedKey              502     upstream_auth
+   |- BackendFailed                  502     backend_error
+   |- BackendBusy                    503     backend_busy
+   |- RateLimited                    429     rate_limit_exceeded
+   |- BackendTimeout                 504     backend_timeout
+   `- StreamBroken                   502     stream_broken
+"""
+
+from typing import ClassVar, Literal
+
+Blame = Literal["nobody", "model", "backend"]
+
+
+class RouterError(Exception):
+    """Any failure that a client is told about.
+
+    `status`, `code`, `kind` and `param` become the error body; `retryable` lets the relay go on to the next target
+    before content was forwarded; `retry_after` is in seconds; `blame` says whose health suffers.
+    """
+
+    status: int = 500
+    code: str = "internal_error"
+    kind: ClassVar[str] = "server_error"
+    retryable: ClassVar[bool] = False
+    blame: ClassVar[Blame] = "nobody"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after = retry_after
+
+
+class BadRequest(RouterError):
+    status = 400
+    code = "invalid_request"
+    kind = "invalid_request_error"
+
+
+class InvalidJSON(BadRequest):
+    code = "invalid_json"
+
+
+class InvalidParameter(BadRequest):
+    code = "invalid_value"
+
+
+class UnsupportedParameter(BadRequest):
+    """This target cannot do what was asked and leaving it out would lie; another target may."""
+
+    code = "unsupported_parameter"
+    retryable = True
+
+
+class ContextLengthExceeded(BadRequest):
+    code = "context_length_exceeded"
+    retryable = True
+
+
+class RejectedByBackend(BadRequest):
+    """A 4xx of the backend that is the client's to mend: told with its own status, never retried."""
+
+    def __init__(self, message: str, *, status: int = 400, code: str = "invalid_request") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class BodyTooLarge(BadRequest):
+    status = 413
+    code = "request_too_large"
+
+
+class BodyTimeout(BadRequest):
+    status = 408
+    code = "request_timeout"
+
+
+class Unauthorized(RouterError):
+    status = 401
+    code = "invalid_api_key"
+    kind = "authentication_error"
+
+
+class UnknownRoute(RouterError):
+    status = 404
+    code = "unknown_route"
+    kind = "invalid_request_error"
+
+
+class WrongMethod(RouterError):
+    status = 405
+    code = "method_not_allowed"
+    kind = "invalid_request_error"
+
+
+class UnknownModel(RouterError):
+    status = 404
+    code = "model_not_found"
+    kind = "invalid_request_error"
+
+
+class InternalError(RouterError):
+    """A fault of the router itself; the message says nothing about where."""
+
+
+class Unavailable(RouterError):
+    status = 503
+    code = "unavailable"
+
+
+class NoBackend(Unavailable):
+    code = "no_backend"
+
+
+class QueueFull(Unavailable):
+    code = "queue_full"
+    retryable = True
+
+
+class Draining(Unavailable):
+    code = "shutting_down"
+
+
+class BackendError(RouterError):
+    status = 502
+    code = "backend_error"
+    retryable = True
+    blame = "backend"
+
+
+class ModelMissing(BackendError):
+    status = 404
+    code = "model_not_found"
+    kind = "invalid_request_error"
+    blame = "model"
+
+
+class BackendUnreachable(BackendError):
+    """No connection, or one that died before any answer."""
+
+    code = "backend_unreachable"
+
+
+class BackendRefusedKey(BackendError):
+    """The backend refused the router's own key: never the client's 401."""
+
+    code = "upstream_auth"
+
+
+class BackendFailed(BackendError):
+    """The backend answered with an error of its own or with something unreadable."""
+
+
+class BackendBusy(BackendError):
+    status = 503
+    code = "backend_busy"
+    blame = "nobody"
+
+
+class RateLimited(BackendError):
+    status = 429
+    code = "rate_limit_exceeded"
+    kind = "rate_limit_error"
+    blame = "nobody"
+
+
+class BackendTimeout(BackendError):
+    status = 504
+    code = "backend_timeout"
+
+
+class StreamBroken(BackendError):
+    """The answer stopped in the middle: an error line, a dead connection, or an end without its end marker."""
+
+    code = "stream_broken"
