@@ -1,0 +1,107 @@
+"""What every backend family must offer."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar, Protocol
+
+from msgspec import Raw, Struct
+
+from router.canonical.events import Frame, UsageReported
+from router.canonical.models import Probe
+from router.canonical.request import ChatRequest, EmbedRequest, Profile
+
+
+class Timeouts(Struct, frozen=True):
+    """How long to wait for a backend, in seconds."""
+
+    connect: float = 5
+    first_token: float = 300
+    idle: float = 120
+
+
+class BackendConfig(Struct, frozen=True, kw_only=True):
+    """One backend as its adapter sees it; `url` is the root without endpoint or slash."""
+
+    name: str
+    url: str
+    api_key: str | None = None
+    headers: Mapping[str, str] = {}
+    models: tuple[str, ...] = ()
+    timeouts: Timeouts = Timeouts()
+    embedding_batch: int | None = None
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One try at one candidate: `model` is the backend's name for it, `shown` what the client is told."""
+
+    model: str
+    shown: str
+    profile: Profile = Profile()
+
+
+class Reply(Protocol):
+    """An open answer: batches of frames, one batch for each read from the network."""
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Request fields that this backend could not be told."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """The wire format of the frames' `raw`."""
+        ...
+
+    def batches(self) -> AsyncIterator[Sequence[Frame]]:
+        """Frames as they arrive; raises RouterError when the answer breaks off or has no end marker."""
+        ...
+
+
+class Vectors(Struct, frozen=True, kw_only=True):
+    """Embeddings in the order of the inputs: each a JSON list of numbers, or a JSON string of base64."""
+
+    vectors: tuple[Raw, ...]
+    usage: UsageReported | None = None
+    dropped: tuple[str, ...] = ()
+    raw: bytes | None = None
+    """The whole body in OpenAI's form, when it can be forwarded as it is."""
+
+    @staticmethod
+    def joined(parts: "Sequence[Vectors]") -> "Vectors":
+        """The answers to the parts of one request as one, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        usage = UsageReported()
+        for part in parts:
+            usage = usage.added(part.usage or UsageReported())
+        vectors = tuple(vector for part in parts for vector in part.vectors)
+        return Vectors(vectors=vectors, usage=usage, dropped=parts[0].dropped)
+
+
+class Adapter(ABC):
+    """A backend family: where it is, how it authenticates, which dialects it speaks, how it is probed.
+
+    Every method raises RouterError for what goes wrong on the network or at the backend.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, config: BackendConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
+        """Opens an answer; leaving the context closes the connection and so stops the generation."""
+
+    @abstractmethod
+    async def embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:
+        """Embeds every input, in order."""
+
+    @abstractmethod
+    async def probe(self, *, timeout_s: float) -> Probe:
+        """Looks whether the backend answers, without generating; `timeout_s` bounds the whole look."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Closes idle connections."""

@@ -1,0 +1,157 @@
+"""What a client asks, in no wire format."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Wire(Struct, frozen=True):
+    """The request as it came: every top-level field of the body, undecoded, and the dialect it is written in."""
+
+    dialect: str
+    fields: Mapping[str, msgspec.Raw]
+
+
+class TextPart(Struct, frozen=True, gc=False):
+    text: str
+
+
+class ImagePart(Struct, frozen=True, gc=False):
+    """An image: `data` is standard base64 with its `media_type`, or `url` names a place elsewhere."""
+
+    data: str = ""
+    media_type: str = ""
+    url: str = ""
+
+
+class OpaquePart(Struct, frozen=True, gc=False):
+    """A part that the hub does not model (audio, file, ...); only a target of the same dialect can take it."""
+
+    kind: str
+
+
+Part = TextPart | ImagePart | OpaquePart
+
+
+class ToolCall(Struct, frozen=True, gc=False):
+    """A call the model made; `arguments` is JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(Struct, frozen=True):
+    """One turn. `role` is system, developer, user, assistant, tool, or function."""
+
+    role: str
+    parts: tuple[Part, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    reasoning: str | None = None
+
+    @property
+    def has_image(self) -> bool:
+        return any(isinstance(part, ImagePart) for part in self.parts)
+
+
+class Tool(Struct, frozen=True):
+    """A function the model may call; `parameters` is its JSON Schema, as text.
+
+    Any other `kind` is not modelled: only a target of the same dialect can take it.
+    """
+
+    name: str
+    description: str | None = None
+    parameters: msgspec.Raw | None = None
+    kind: str = "function"
+
+
+class ToolChoice(Struct, frozen=True, gc=False):
+    """`mode` is auto, none, or required; with `names`, only these tools may be called."""
+
+    mode: str
+    names: tuple[str, ...] = ()
+
+
+class ResponseFormat(Struct, frozen=True):
+    """`kind` is text, json_object, or json_schema (then `schema` holds the bare schema)."""
+
+    kind: str
+    schema: msgspec.Raw | None = None
+
+
+class Sampling(Struct, frozen=True):
+    """How to pick tokens; None means that the client said nothing."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Profile(Struct, frozen=True):
+    """What an alias adds to every request: defaults under the client's own values, and limits over them."""
+
+    options: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    context_length: int | None = None
+    max_tokens: int | None = None
+
+
+class ChatRequest(Struct, frozen=True, kw_only=True):
+    """A chat completion. `unsupported` names top-level fields that only a backend of the same dialect understands."""
+
+    model: str
+    messages: tuple[Message, ...]
+    wire: Wire
+    stream: bool = False
+    include_usage: bool = False
+    sampling: Sampling = Sampling()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: str | None = None
+    n: int = 1
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    unsupported: tuple[str, ...] = ()
+    extras: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    task: str | None = None
+
+    @property
+    def has_images(self) -> bool:
+        return any(message.has_image for message in self.messages)
+
+
+class EmbedRequest(Struct, frozen=True, kw_only=True):
+    """Embeddings of texts, in order. `base64` asks for little-endian float32 in base64 instead of numbers.
+
+    `tokens` holds the inputs of a client that sent token ids; `inputs` is empty until they are decoded.
+    `rewritten` is set when `inputs` is no longer what `wire` says.
+    """
+
+    model: str
+    inputs: tuple[str, ...]
+    wire: Wire
+    tokens: tuple[tuple[int, ...], ...] = ()
+    base64: bool = False
+    dimensions: int | None = None
+    task: str | None = None
+    rewritten: bool = False
+
+    def with_inputs(self, inputs: tuple[str, ...]) -> "EmbedRequest":
+        """The same request for other texts."""
+        return msgspec.structs.replace(self, inputs=inputs, tokens=(), rewritten=True)
+
+    def split(self, limit: int | None) -> "list[EmbedRequest]":
+        """The same request in parts of at most `limit` inputs, in order."""
+        if limit is None or len(self.inputs) <= limit:
+            return [self]
+        return [self.with_inputs(self.inputs[at : at + limit]) for at in range(0, len(self.inputs), limit)]
