@@ -1,0 +1,58 @@
+"""Changing a field of a backend's JSON and leaving every other byte as it is."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Renamer:
+    """Gives many JSON texts of one answer the model name `shown`, and leaves every other byte as it is.
+
+    A quote inside a JSON string is always escaped, so the pattern that is searched for is never part of a text.
+    """
+
+    __slots__ = ("_model", "_new", "_old", "_shown")
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+        self._model = shown
+        self._old: tuple[bytes, ...] = ()
+        self._new: tuple[bytes, ...] = ()
+
+    def __call__(self, raw: bytes, model: str | None) -> bytes:
+        """The same bytes, naming the model `shown` instead of `model`; `raw` is one JSON object after any prefix."""
+        if model is None or model == self._shown:
+            return raw
+        if model != self._model:
+            self._model = model
+            self._old, self._new = _patterns(model), _patterns(self._shown)
+        for old, new in zip(self._old, self._new, strict=True):
+            parts = raw.split(old)
+            if len(parts) == 2:
+                return new.join(parts)
+        prefix, brace, _ = raw.partition(b"{")
+        return prefix + with_fields(raw[len(prefix) :], {"model": self._shown}) if brace else raw
+
+
+def _patterns(model: str) -> tuple[bytes, ...]:
+    name = msgspec.json.encode(model)
+    return (b'"model":' + name, b'"model": ' + name)
+
+
+def with_model(raw: bytes, model: str | None, shown: str) -> bytes:
+    """One JSON text with another model name; see Renamer."""
+    return Renamer(shown)(raw, model)
+
+
+def with_fields(text: bytes, changes: Mapping[str, Any]) -> bytes:
+    """A JSON object with some top-level fields set, or taken away where the change is None."""
+    fields = cast("dict[str, Any]", _OBJECT.decode(text))
+    for key, value in changes.items():
+        if value is None:
+            fields.pop(key, None)
+        else:
+            fields[key] = value
+    return msgspec.json.encode(fields)

@@ -1,0 +1,15 @@
+"""Ollama's native API: `/api/chat` and `/api/embed`."""
+
+from router.dialects.ollama.decode import StreamDecoder, decode_embeddings, decode_whole, seconds
+from router.dialects.ollama.request import NAME, Rendered, render_embed, render_request
+
+__all__ = [
+    "NAME",
+    "Rendered",
+    "StreamDecoder",
+    "decode_embeddings",
+    "decode_whole",
+    "render_embed",
+    "render_request",
+    "seconds",
+]

@@ -1,0 +1,307 @@
+"""Hub requests as Ollama wants them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+from msgspec import Raw, Struct
+
+from router.canonical.request import (
+    ChatRequest,
+    EmbedRequest,
+    ImagePart,
+    Message,
+    OpaquePart,
+    Profile,
+    TextPart,
+    Tool,
+    ToolCall,
+)
+from router.dialects.failures import UNREADABLE
+from router.dialects.undecoded import given
+from router.errors import InvalidParameter, UnsupportedParameter
+
+NAME = "ollama"
+
+_OPTION_NAMES = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
+_TOP_LEVEL = frozenset({"keep_alive", "think", "truncate", "shift"})
+_SAMPLED = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
+_ROLES = frozenset({"system", "user", "assistant", "tool"})
+_ROLE_NAMES = {"developer": "system", "function": "tool"}
+_EFFORTS: Mapping[str, bool | str] = {
+    "none": False,
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "max",
+    "max": "max",
+}
+_EMBED_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions"})
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_SECONDS = re.compile(r"^-?\d+(\.\d+)?$")
+
+
+class Rendered(Struct, frozen=True):
+    """A body for Ollama, and the request fields that it could not carry."""
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+
+
+def render_request(
+    request: ChatRequest, model: str, profile: Profile, capabilities: frozenset[str] | None, *, knows_max: bool = True
+) -> Rendered:
+    """The body of `/api/chat`.
+
+    `capabilities` are the model's, None when unknown; `knows_max` is whether the server takes `think: "max"`.
+    Raises UnsupportedParameter for what Ollama cannot do and leaving out would falsify.
+    """
+    _refuse(request, capabilities)
+    try:
+        return _rendered(request, model, profile, capabilities=capabilities, knows_max=knows_max)
+    except (*UNREADABLE, OverflowError):
+        raise InvalidParameter("the request holds JSON that Ollama could not read") from None
+
+
+def _rendered(
+    request: ChatRequest, model: str, profile: Profile, *, capabilities: frozenset[str] | None, knows_max: bool
+) -> Rendered:
+    dropped = [*request.unsupported, *_unenforced(request)]
+    body: dict[str, Any] = {"model": model, "messages": _messages(request.messages), "stream": request.stream}
+    if tools := _offered(request):
+        body["tools"] = [_tool(tool) for tool in tools]
+    if request.response_format is not None and request.response_format.kind != "text":
+        body["format"] = request.response_format.schema or "json"
+    if options := _options(request, profile, dropped):
+        body["options"] = options
+    if request.logprobs:
+        body["logprobs"] = True
+        if request.top_logprobs is not None:
+            body["top_logprobs"] = request.top_logprobs
+    elif request.top_logprobs:
+        dropped.append("top_logprobs")
+    body["truncate"] = False
+    for key in _TOP_LEVEL:
+        value = request.extras.get(key, profile.options.get(key))
+        if value is not None:
+            body[key] = _duration(value) if key == "keep_alive" else value
+    _think(request, body, dropped, capabilities=capabilities, knows_max=knows_max)
+    return Rendered(msgspec.json.encode(body), tuple(dropped))
+
+
+def render_embed(request: EmbedRequest, model: str, profile: Profile) -> Rendered:
+    """The body of `/api/embed`; an empty text is sent as a list, because Ollama answers a bare one with nothing."""
+    single = len(request.inputs) == 1 and request.inputs[0] != ""
+    body: dict[str, Any] = {"model": model, "input": request.inputs[0] if single else request.inputs}
+    if request.dimensions is not None:
+        body["dimensions"] = request.dimensions
+    if profile.options.get("keep_alive") is not None:
+        body["keep_alive"] = _duration(profile.options["keep_alive"])
+    options = dict(cast("dict[str, Any]", profile.options.get("options") or {}))
+    if profile.context_length is not None:
+        options["num_ctx"] = profile.context_length
+    if options:
+        body["options"] = options
+    body["truncate"] = bool(profile.options.get("truncate", False))
+    dropped = tuple(key for key, raw in request.wire.fields.items() if key not in _EMBED_FIELDS and given(raw))
+    return Rendered(msgspec.json.encode(body), dropped)
+
+
+def _refuse(request: ChatRequest, capabilities: frozenset[str] | None) -> None:
+    if request.n > 1:
+        raise UnsupportedParameter("an Ollama model gives one answer at a time: n must be 1", param="n")
+    if "functions" in request.unsupported and not request.tools:
+        raise UnsupportedParameter("functions are not sent to Ollama: send them as tools", param="functions")
+    for place, tool in enumerate(request.tools):
+        if tool.kind != "function":
+            raise UnsupportedParameter(f"Ollama knows no tools of type '{tool.kind}'", param=f"tools[{place}].type")
+    if capabilities is None:
+        return
+    if request.tools and "tools" not in capabilities and not _forbids_tools(request):
+        raise UnsupportedParameter(f"the model '{request.model}' does not support tools", param="tools")
+    if request.has_images and "vision" not in capabilities:
+        raise UnsupportedParameter(f"the model '{request.model}' does not take images", param="messages")
+
+
+def _forbids_tools(request: ChatRequest) -> bool:
+    return request.tool_choice is not None and request.tool_choice.mode == "none"
+
+
+def _unenforced(request: ChatRequest) -> list[str]:
+    """Rules about tools that Ollama has no field for."""
+    rules: list[str] = []
+    if request.tools and request.tool_choice is not None and request.tool_choice.mode == "required":
+        rules.append("tool_choice")
+    if request.tools and request.parallel_tool_calls is False:
+        rules.append("parallel_tool_calls")
+    return rules
+
+
+def _offered(request: ChatRequest) -> tuple[Tool, ...]:
+    if _forbids_tools(request):
+        return ()
+    names = request.tool_choice.names if request.tool_choice else ()
+    return tuple(tool for tool in request.tools if not names or tool.name in names)
+
+
+def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    names: dict[str, str] = {}
+    rendered: list[dict[str, Any]] = []
+    for place, message in enumerate(messages):
+        names.update((call.id, call.name) for call in message.tool_calls)
+        rendered.append(_message(message, names, f"messages[{place}]"))
+    return rendered
+
+
+def _message(message: Message, names: Mapping[str, str], place: str) -> dict[str, Any]:
+    role = _ROLE_NAMES.get(message.role, message.role)
+    if role not in _ROLES:
+        raise UnsupportedParameter(f"Ollama has no role '{message.role}'", param=f"{place}.role")
+    body: dict[str, Any] = {"role": role, "content": _text(message, place)}
+    if images := [_image(part, place) for part in message.parts if isinstance(part, ImagePart)]:
+        body["images"] = images
+    if message.reasoning:
+        body["thinking"] = message.reasoning
+    if message.tool_calls:
+        body["tool_calls"] = [
+            _call(call, at, f"{place}.tool_calls[{at}]") for at, call in enumerate(message.tool_calls)
+        ]
+    if role == "tool":
+        name = names.get(message.tool_call_id or "") or message.name
+        if name:
+            body["tool_name"] = name
+        if message.tool_call_id:
+            body["tool_call_id"] = message.tool_call_id
+    return body
+
+
+def _text(message: Message, place: str) -> str:
+    for at, part in enumerate(message.parts):
+        if isinstance(part, OpaquePart):
+            raise UnsupportedParameter(
+                f"Ollama takes text and images, not a part of type '{part.kind}'", param=f"{place}.content[{at}].type"
+            )
+    return "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
+
+
+def _image(part: ImagePart, place: str) -> str:
+    if part.url:
+        raise UnsupportedParameter(
+            "image URLs are not fetched: send the image as a data: URL with base64 data", param=f"{place}.content"
+        )
+    if not part.data:
+        raise InvalidParameter("an image has no data", param=f"{place}.content")
+    return part.data
+
+
+def _call(call: ToolCall, index: int, place: str) -> dict[str, Any]:
+    """A call with its arguments as the model wrote them; Ollama takes an object where OpenAI has its text."""
+    text = call.arguments.strip() or "{}"
+    try:
+        _OBJECT.decode(text)
+    except UNREADABLE:
+        raise InvalidParameter(
+            f"the arguments of the call to '{call.name}' are not a JSON object", param=f"{place}.function.arguments"
+        ) from None
+    body: dict[str, Any] = {"function": {"index": index, "name": call.name, "arguments": Raw(text.encode())}}
+    return {"id": call.id, **body} if call.id else body
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    schema: Any = msgspec.json.decode(tool.parameters) if tool.parameters else None
+    if not isinstance(schema, dict) or not schema:
+        schema = {"type": "object", "properties": {}}
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    function["parameters"] = _without_booleans(cast("dict[str, Any]", schema))
+    return {"type": "function", "function": function}
+
+
+def _without_booleans(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with every boolean subschema of `properties` as an object, which is all that Ollama decodes."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return schema
+    named = cast("dict[str, Any]", properties)
+    return {**schema, "properties": {name: _subschema(value) for name, value in named.items()}}
+
+
+def _subschema(value: Any) -> Any:
+    if isinstance(value, bool):
+        return {} if value else {"not": {}}
+    return _without_booleans(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+
+
+def _options(request: ChatRequest, profile: Profile, dropped: list[str]) -> dict[str, Any]:
+    """Alias defaults, under the client's own `options`, under the client's OpenAI parameters.
+
+    A context length of the alias is kept whatever the client wants: another one would reload the model.
+    """
+    options: dict[str, Any] = {}
+    for key, value in profile.options.items():
+        if key not in _TOP_LEVEL and key != "options":
+            name = _OPTION_NAMES.get(key, key)
+            options[name] = [value] if name == "stop" and isinstance(value, str) else value
+    options.update(cast("dict[str, Any]", profile.options.get("options") or {}))
+    asked = _asked(request)
+    if profile.context_length is not None:
+        options["num_ctx"] = profile.context_length
+        if asked.pop("num_ctx", profile.context_length) != profile.context_length:
+            dropped.append("num_ctx")
+    options.update(asked)
+    sampling = request.sampling
+    options.update((key, getattr(sampling, key)) for key in _SAMPLED if getattr(sampling, key) is not None)
+    if sampling.stop:
+        options["stop"] = list(sampling.stop)
+    _limit_output(options, sampling.max_tokens, profile.max_tokens)
+    return options
+
+
+def _asked(request: ChatRequest) -> dict[str, Any]:
+    """The native options of a client that knows whom it talks to."""
+    options: object = request.extras.get("options", {})
+    if not isinstance(options, dict):
+        raise InvalidParameter("options must be an object", param="options")
+    return {**options, **{key: value for key, value in request.extras.items() if key not in _TOP_LEVEL | {"options"}}}
+
+
+def _limit_output(options: dict[str, Any], asked: int | None, limit: int | None) -> None:
+    if asked is not None:
+        options["num_predict"] = asked
+    if limit is not None:
+        wanted = options.get("num_predict")
+        options["num_predict"] = min(wanted, limit) if isinstance(wanted, int) and wanted >= 0 else limit
+
+
+def _think(
+    request: ChatRequest,
+    body: dict[str, Any],
+    dropped: list[str],
+    *,
+    capabilities: frozenset[str] | None,
+    knows_max: bool,
+) -> None:
+    """Sets `think` when the model is known to think; an effort for any other is dropped and said so."""
+    effort = request.reasoning_effort
+    thinks = capabilities is not None and "thinking" in capabilities
+    if effort is not None:
+        if effort not in _EFFORTS:
+            raise InvalidParameter(f"reasoning_effort must be one of {', '.join(_EFFORTS)}", param="reasoning_effort")
+        level = _EFFORTS[effort]
+        if thinks or (capabilities is None and level is False):
+            body["think"] = level if level != "max" or knows_max else "high"
+        elif level is not False:
+            dropped.append("reasoning_effort")
+    if capabilities is not None and not thinks and body.pop("think", None) and request.extras.get("think"):
+        dropped.append("think")
+
+
+def _duration(value: Any) -> Any:
+    """A keep-alive as Ollama reads it: a string of bare digits would be refused, a number of seconds is not."""
+    if isinstance(value, str) and _SECONDS.match(value.strip()):
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return value

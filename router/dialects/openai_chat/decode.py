@@ -1,0 +1,375 @@
+"""A backend's chat answers in OpenAI's format: bytes to frames."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from router.canonical.events import (
+    Ended,
+    Event,
+    Finished,
+    Frame,
+    LogprobsReported,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    UsageReported,
+)
+from router.dialects import sse
+from router.dialects.failures import UNREADABLE, read_in_band
+from router.dialects.model_name import Renamer, with_fields, with_model
+from router.dialects.openai_chat.ids import new_call_id
+from router.dialects.undecoded import ABSENT, given
+from router.errors import BackendFailed, RouterError, StreamBroken
+
+DONE = b"[DONE]"
+
+
+class _Function(Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Details(Struct):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+    def reported(self) -> UsageReported:
+        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        return UsageReported(
+            self.prompt_tokens,
+            self.completion_tokens,
+            prompt.cached_tokens if prompt else None,
+            completion.reasoning_tokens if completion else None,
+        )
+
+
+class _Timings(Struct):
+    """What llama.cpp says on the last chunk when it was not asked for usage."""
+
+    cache_n: int | None = None
+    prompt_n: int | None = None
+    predicted_n: int | None = None
+
+    def reported(self) -> UsageReported | None:
+        if self.prompt_n is None or self.predicted_n is None:
+            return None
+        return UsageReported(self.prompt_n + (self.cache_n or 0), self.predicted_n, self.cache_n)
+
+
+class _Logprobs(Struct):
+    content: Raw = ABSENT
+
+
+class _Said(Struct):
+    """A delta, or the message of a whole answer."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Choice(Struct):
+    index: int = 0
+    delta: _Said | None = None
+    message: _Said | None = None
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Chunk(Struct):
+    id: str | None = None
+    model: str | None = None
+    created: float | None = None
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    timings: _Timings | None = None
+    error: Raw = ABSENT
+    object: str | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Chunk)
+
+
+class _Calls:
+    """Numbers the tool calls of an answer, for servers that leave out index or id, or number every call 0."""
+
+    def __init__(self) -> None:
+        self._ids: dict[tuple[int, int], str] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
+        self._latest: dict[int, int] = {}
+
+    def any(self, choice: int) -> bool:
+        """Whether the choice has called a tool."""
+        return choice in self._latest
+
+    def events(self, choice: int, calls: Sequence[_Call]) -> tuple[list[Event], bool]:
+        """The events of some calls, and whether they came as they should: numbered, the first piece with an id."""
+        events: list[Event] = []
+        whole = True
+        for call in calls:
+            function = call.function or _Function()
+            index = self._index(choice, call, function.name)
+            if (choice, index) not in self._ids:
+                call_id = call.id or new_call_id()
+                self._ids[choice, index] = call_id
+                events.append(ToolCallStarted(index, call_id, function.name or "", choice))
+                whole = whole and bool(call.id)
+            whole = whole and call.index == index
+            if function.arguments:
+                events.append(ToolCallDelta(index, function.arguments, choice))
+        return events, whole
+
+    def _index(self, choice: int, call: _Call, name: str | None) -> int:
+        latest = self._latest.get(choice, -1)
+        known = latest if call.index is None else self._numbers.get((choice, call.index), -1)
+        if known >= 0 and not _begins(call, name, self._ids[choice, known]):
+            return known
+        is_free = call.index is not None and (choice, call.index) not in self._ids
+        index = call.index if call.index is not None and is_free else latest + 1
+        self._latest[choice] = max(latest, index)
+        if call.index is not None:
+            self._numbers[choice, call.index] = index
+        return index
+
+
+def _begins(call: _Call, name: str | None, known_id: str) -> bool:
+    """Whether a piece that could belong to a known call begins another one."""
+    if call.id:
+        return call.id != known_id and (bool(name) or call.index is None)
+    return bool(name) and call.index is None
+
+
+class StreamDecoder:
+    """Reads one streamed answer; `shown` replaces the backend's model name in every frame.
+
+    With `choices` above 1, reports of usage alone are about one choice each and are summed. Unless `strict_end`, an
+    answer whose every choice has its finish reason counts as whole without `[DONE]`.
+    """
+
+    failure: RouterError | None
+
+    def __init__(self, shown: str, *, choices: int = 1, strict_end: bool = False) -> None:
+        self.failure = None
+        self._shown = shown
+        self._renamed = Renamer(shown)
+        self._strict_end = strict_end
+        self._choices = choices
+        self._cutter = sse.Cutter()
+        self._calls = _Calls()
+        self._started = False
+        self._ended = False
+        self._open: set[int] = set()
+        self._finished: set[int] = set()
+        self._summed: UsageReported | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end marker has come."""
+        return self._ended
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that a read completes; after a failure, nothing."""
+        return self._frames(self._cutter.feed(data))
+
+    def finish(self) -> list[Frame]:
+        """The end of the connection; raises StreamBroken unless the end marker came."""
+        rest = self._cutter.finish()
+        if not self._started and rest and rest[0].startswith(b"{"):
+            return self._unstreamed(rest[0])
+        frames = self._frames(rest)
+        if self._ended or self.failure:
+            return frames
+        if self._strict_end or not self._finished or self._open - self._finished:
+            raise StreamBroken("the backend's answer ended without its end marker")
+        self._ended = True
+        return [*frames, Frame(b"", (Ended(),))]
+
+    def _unstreamed(self, body: bytes) -> list[Frame]:
+        """The one JSON body of a server that was asked for a stream and does not do that."""
+        try:
+            frame = decode_whole(body, self._shown)
+        except BackendFailed as error:
+            self.failure = StreamBroken(error.message)
+            return []
+        self._ended = True
+        return [Frame(b"", frame.events)]
+
+    def _frames(self, events: Sequence[bytes]) -> list[Frame]:
+        frames: list[Frame] = []
+        for event in events:
+            if self.failure or self._ended:
+                break
+            text = sse.payload(event)
+            if text == DONE:
+                frames.append(self._end())
+            elif text is not None:
+                frames.extend(self._read(event, text))
+        return frames
+
+    def _end(self) -> Frame:
+        """The end marker, and a finish reason for every choice that the server forgot one for."""
+        self._ended = True
+        unfinished = sorted((self._open or {0}) - self._finished)
+        finished = (Finished(_reason(self._calls, choice), choice) for choice in unfinished)
+        return Frame(b"", (*finished, Ended()))
+
+    def _read(self, event: bytes, text: bytes) -> tuple[Frame, ...]:
+        """The frames of one event."""
+        try:
+            chunk = _DECODER.decode(text)
+        except msgspec.ValidationError:
+            return (Frame(event + b"\n\n", ()),)
+        except UNREADABLE:
+            self.failure = StreamBroken("the backend sent a piece that is not valid JSON")
+            return ()
+        return self._framed(event, text, chunk)
+
+    def _framed(self, event: bytes, text: bytes, chunk: _Chunk) -> tuple[Frame, ...]:
+        """What was said, and apart from it a count that came along."""
+        if (delta := _plain(chunk)) is not None and delta.choice in self._open:
+            return (Frame(self._forwarded(event, text, chunk), (delta,)),)
+        if (failure := _reported(chunk, text)) is not None:
+            self.failure = StreamBroken(failure)
+            return ()
+        events, whole = self._events(chunk)
+        if chunk.usage is None:
+            return (Frame(self._forwarded(event, text, chunk) if whole else b"", tuple(events)),)
+        usage = self._counted(chunk.usage.reported(), alone=not chunk.choices)
+        if not chunk.choices:
+            counted = Frame(self._forwarded(event, text, chunk), (usage,))
+            return (Frame(b"", tuple(events)), counted) if events else (counted,)
+        raw = b"data: " + with_fields(text, {"usage": None, "model": self._shown}) + b"\n\n" if whole else b""
+        return (Frame(raw, tuple(events)), Frame(b"", (usage,)))
+
+    def _forwarded(self, event: bytes, text: bytes, chunk: _Chunk) -> bytes:
+        """The event with the model's name changed; one of several lines is written anew if it has to be."""
+        if b"\n" not in event:
+            return self._renamed(event, chunk.model) + b"\n\n"
+        if chunk.model is None or chunk.model == self._shown:
+            return event + b"\n\n"
+        return b"data: " + with_fields(text, {"model": self._shown}) + b"\n\n"
+
+    def _events(self, chunk: _Chunk) -> tuple[list[Event], bool]:
+        events: list[Event] = []
+        whole = True
+        if not self._started:
+            self._started = True
+            events.append(Started(chunk.id or "", self._shown, int(chunk.created or 0)))
+        finished = False
+        for choice in chunk.choices or ():
+            self._open.add(choice.index)
+            finished = finished or choice.finish_reason is not None
+            whole = self._choice(choice, events) and whole
+        if finished and chunk.usage is None and chunk.timings and (usage := chunk.timings.reported()):
+            events.append(self._counted(usage, alone=True))
+        return events, whole
+
+    def _choice(self, choice: _Choice, events: list[Event]) -> bool:
+        whole = True
+        said = choice.delta or choice.message
+        if said is not None:
+            _say(said, choice.index, events)
+            if said.tool_calls:
+                calls, whole = self._calls.events(choice.index, said.tool_calls)
+                events.extend(calls)
+        if choice.logprobs is not None and (content := given(choice.logprobs.content)):
+            events.append(LogprobsReported(content, choice.index))
+        if choice.finish_reason is not None:
+            self._finished.add(choice.index)
+            events.append(Finished(choice.finish_reason, choice.index))
+        return whole
+
+    def _counted(self, usage: UsageReported, *, alone: bool) -> UsageReported:
+        if self._choices <= 1 or not alone:
+            return usage
+        self._summed = usage if self._summed is None else self._summed.added(usage)
+        return self._summed
+
+
+def decode_whole(body: bytes, shown: str) -> Frame:
+    """A whole answer as one frame; raises BackendFailed for a body that is not one."""
+    try:
+        chunk = _DECODER.decode(body)
+    except msgspec.ValidationError:
+        return _unknown(body, shown)
+    except UNREADABLE:
+        raise BackendFailed("the backend's answer is not valid JSON") from None
+    if (failure := _reported(chunk, body)) is not None:
+        raise BackendFailed(failure)
+    if chunk.choices is None:
+        raise BackendFailed("the backend's answer has no choices")
+    events: list[Event] = [Started(chunk.id or "", shown, int(chunk.created or 0))]
+    calls = _Calls()
+    for choice in chunk.choices:
+        said = choice.message or choice.delta
+        if said is not None:
+            _say(said, choice.index, events)
+            events.extend(calls.events(choice.index, said.tool_calls or ())[0])
+        if choice.logprobs is not None and (content := given(choice.logprobs.content)):
+            events.append(LogprobsReported(content, choice.index))
+        events.append(Finished(choice.finish_reason or _reason(calls, choice.index), choice.index))
+    if chunk.usage is not None:
+        events.append(chunk.usage.reported())
+    return Frame(with_model(body, chunk.model, shown), (*events, Ended()))
+
+
+def _unknown(body: bytes, shown: str) -> Frame:
+    """An answer whose fields have other types than those that are known is still the client's to read."""
+    try:
+        return Frame(with_fields(body, {"model": shown}), (Started(model=shown), Ended()))
+    except UNREADABLE:
+        raise BackendFailed("the backend's answer is not a JSON object") from None
+
+
+def _plain(chunk: _Chunk) -> TextDelta | None:
+    """The delta of a chunk that holds a piece of text and nothing else, as nearly all do."""
+    if chunk.usage is not None or chunk.choices is None or len(chunk.choices) != 1 or chunk.error is not ABSENT:
+        return None
+    choice = chunk.choices[0]
+    said = choice.delta
+    if said is None or choice.finish_reason is not None or choice.logprobs is not None or not said.content:
+        return None
+    if said.tool_calls or said.reasoning_content or said.reasoning:
+        return None
+    return TextDelta(said.content, choice.index)
+
+
+def _reason(calls: _Calls, choice: int) -> str:
+    return "tool_calls" if calls.any(choice) else "stop"
+
+
+def _reported(chunk: _Chunk, text: bytes) -> str | None:
+    """The failure that a chunk reports, in any of the two forms that servers use."""
+    error = given(chunk.error) or (Raw(text) if chunk.object == "error" else None)
+    if error is None:
+        return None
+    try:
+        return read_in_band(msgspec.json.decode(error))
+    except UNREADABLE:
+        return "the backend reported an error that cannot be read"
+
+
+def _say(said: _Said, choice: int, events: list[Event]) -> None:
+    reasoning = said.reasoning_content or said.reasoning
+    if reasoning:
+        events.append(ReasoningDelta(reasoning, choice))
+    if said.content:
+        events.append(TextDelta(said.content, choice))
