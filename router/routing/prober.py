@@ -1,0 +1,75 @@
+"""Looks at every backend with each heartbeat; the only I/O of routing."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from random import random
+
+from router.canonical.adapter import Adapter
+from router.errors import RouterError
+from router.routing.health import Health, State
+from router.settings import HealthSettings
+
+logger = logging.getLogger(__name__)
+
+JITTER = 0.1
+
+
+class Prober:
+    """Keeps `health` current. One task for each backend, for as long as `run` runs.
+
+    `optional` backends are places where one may turn up: nothing there is no news.
+    """
+
+    def __init__(
+        self,
+        adapters: Mapping[str, Adapter],
+        health: Health,
+        settings: HealthSettings,
+        *,
+        optional: frozenset[str] = frozenset(),
+    ) -> None:
+        self._adapters = adapters
+        self._health = health
+        self._settings = settings
+        self._optional = optional
+        self.looked_at_all = asyncio.Event()
+
+    async def run(self) -> None:
+        """Looks at everything at once, then again with every heartbeat, until cancelled."""
+        await asyncio.gather(*(self.look(name) for name in self._adapters))
+        self.looked_at_all.set()
+        async with asyncio.TaskGroup() as tasks:
+            for name in self._adapters:
+                tasks.create_task(self._watch(name), name=f"probe-{name}")
+
+    async def _watch(self, name: str) -> None:
+        while True:
+            await asyncio.sleep(self._settings.interval_s * (1 + JITTER * (2 * random() - 1)))  # noqa: S311
+            await self.look(name)
+
+    async def look(self, name: str) -> None:
+        """One look at one backend; a failure is its result, not an exception."""
+        loop = asyncio.get_running_loop()
+        before = self._health[name].state
+        start = loop.time()
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                probe = await self._adapters[name].probe(timeout_s=self._settings.timeout_s)
+        except TimeoutError:
+            error = f"{name} did not answer within {self._settings.timeout_s:g} s"
+            self._health.look_failed(name, error, now=loop.time(), models_s=self._settings.models_s)
+        except RouterError as error:
+            self._health.look_failed(name, error.message, now=loop.time(), models_s=self._settings.models_s)
+        else:
+            self._health.looked(name, probe, now=loop.time(), latency_s=loop.time() - start)
+        self._tell(name, before)
+
+    def _tell(self, name: str, before: State) -> None:
+        health = self._health[name]
+        if health.state is before or (name in self._optional and health.last_seen is None):
+            return
+        if health.state is State.DOWN:
+            logger.warning("backend %s is down: %s", name, health.last_error)
+        elif before is not State.UNKNOWN or health.models:
+            logger.info("backend %s is %s with %d models", name, health.state.value, len(health.models))
