@@ -1,0 +1,298 @@
+"""The only place that opens connections to backends: one bounded pool each, deadlines, and errors of our own."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Self
+
+import aiohttp
+import httpx
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError
+from aiohttp.tracing import Trace
+from httpx_aiohttp import AiohttpTransport
+from yarl import URL
+
+from adapters.deadline import Deadline
+from router.canonical.adapter import BackendConfig
+from router.canonical.events import Frame
+from router.dialects import Decoder
+from router.dialects.failures import ErrorAnswer, classify, read
+from router.errors import BackendFailed, BackendTimeout, BackendUnreachable, RouterError, StreamBroken
+
+MAX_CONNECTIONS = 1024
+MAX_ERROR_BYTES = 64 * 1024
+MAX_BODY_BYTES = 256 * 1024 * 1024
+MIN_SECRET = 6
+ERROR_BODY_S = 2.0
+LINGER_S = 1.0
+"""How long to wait for the end of a connection after the end marker, to use it again."""
+
+_connections_made: ContextVar[list[bool]] = ContextVar("_connections_made")
+_JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+
+
+class Upstream:
+    """Connections to one backend. `keep_alive_s` must be below the time after which the backend closes idle ones."""
+
+    def __init__(self, config: BackendConfig, *, keep_alive_s: float) -> None:
+        self.name = config.name
+        self._config = config
+        self._keep_alive_s = keep_alive_s
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
+        self._client: httpx.AsyncClient | None = None
+        self._headers = {**_JSON, **config.headers}
+        if config.api_key:
+            self._headers["Authorization"] = f"Bearer {config.api_key}"
+        words = (config.api_key or "", *config.headers.values(), *map(_last_word, config.headers.values()))
+        self._secrets = (config.url, *(word for word in words if len(word) >= MIN_SECRET))
+
+    def post(self, path: str, body: bytes, *, model: str) -> "Exchange":
+        """A request that is sent when its context is entered; `model` is for error messages."""
+        return Exchange(self, path, body, model)
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """An httpx client over the same pool, for looks and lists."""
+        if self._client is None:
+            unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            transport = AiohttpTransport(verify=unused, client=self.session)
+            self._client = httpx.AsyncClient(transport=transport, base_url=self._config.url)
+        return self._client
+
+    async def get(self, path: str, *, timeout_s: float) -> bytes:
+        """The body of a GET that answered 200; anything else raises RouterError."""
+        return await self.fetch("GET", path, None, timeout_s=timeout_s)
+
+    async def fetch(self, method: str, path: str, content: bytes | None, *, timeout_s: float) -> bytes:
+        """The body of a small request that answered 200; `timeout_s` bounds all of it."""
+        with translated(self.name):
+            async with asyncio.timeout(timeout_s):
+                response = await self.client.request(method, path, content=content, timeout=timeout_s)
+        if response.status_code != HTTPStatus.OK:
+            answer = read(response.status_code, response.headers, response.content[:MAX_ERROR_BYTES])
+            raise self.refused(answer, model="")
+        return response.content
+
+    def refused(self, answer: ErrorAnswer, *, model: str) -> RouterError:
+        """What an answer other than success means."""
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            return BackendFailed(f"{self.name} answered with status {answer.status}: check its url")
+        return classify(replace(answer, message=self.hidden(answer.message)), backend=self.name, model=model)
+
+    def hidden(self, message: str) -> str:
+        """A backend's words without the router's own keys and address, should it have repeated them."""
+        for secret in self._secrets:
+            message = message.replace(secret, "[redacted]")
+        return message
+
+    def url(self, path: str) -> URL:
+        """The address of an endpoint, parsed once."""
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = URL(self._config.url + path)
+        return url
+
+    @property
+    def config(self) -> BackendConfig:
+        return self._config
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=_Connector(limit=MAX_CONNECTIONS, keepalive_timeout=self._keep_alive_s),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._config.timeouts.connect),
+                headers=self._headers,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+class Exchange:
+    """One request and its answer. Leaving the context closes the connection unless the answer was read to its end."""
+
+    def __init__(self, upstream: Upstream, path: str, body: bytes, model: str) -> None:
+        self._upstream = upstream
+        self._path = path
+        self._body = body
+        self._model = model
+        self._response: aiohttp.ClientResponse | None = None
+        self._loop = asyncio.get_running_loop()
+        self._begun = False
+
+    async def __aenter__(self) -> Self:
+        self._first_byte_at = self._loop.time() + self._upstream.config.timeouts.first_token
+        self._deadline = Deadline(self._first_byte_at)
+        try:
+            with translated(self._upstream.name):
+                await self._open()
+        except BaseException as error:
+            self._close(error)
+            raise
+        self._deadline.rest()
+        return self
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._close(error)
+
+    def _close(self, error: BaseException | None) -> None:
+        """Lets go of the connection; raises BackendTimeout if it was the deadline that ended the exchange."""
+        if self._response is not None:
+            self._response.close()
+        if self._deadline.close(error):
+            if self._response is None:
+                raise BackendTimeout(f"{self.backend} did not answer in time") from None
+            if not self._begun:
+                raise BackendTimeout(f"{self.backend} sent no token in time") from None
+            raise BackendTimeout(f"{self.backend} fell silent in the middle of the answer") from None
+
+    async def _open(self) -> None:
+        self._response = await self._send()
+        if self._response.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise await self._failure(self._response)
+
+    async def _send(self) -> aiohttp.ClientResponse:
+        """Sends once, and once more when a connection that had been idle turns out to be dead."""
+        made: list[bool] = []
+        _connections_made.set(made)
+        try:
+            return await self._request()
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if made:
+                raise
+        return await self._request()
+
+    async def _request(self) -> aiohttp.ClientResponse:
+        url = self._upstream.url(self._path)
+        return await self._upstream.session.request("POST", url, data=self._body, allow_redirects=False)
+
+    async def _failure(self, response: aiohttp.ClientResponse) -> RouterError:
+        """What an error answer means; its status counts even if its body does not come whole."""
+        body = bytearray()
+        try:
+            with suppress(TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError):
+                async with asyncio.timeout(ERROR_BODY_S):
+                    while len(body) < MAX_ERROR_BYTES and (data := await response.content.readany()):
+                        body += data
+            return self._upstream.refused(read(response.status, response.headers, bytes(body)), model=self._model)
+        finally:
+            response.close()
+
+    @property
+    def backend(self) -> str:
+        return self._upstream.name
+
+    async def read(self) -> bytes:
+        """What has arrived since the last read, waiting for something; nothing at the end of the body.
+
+        The first read has until the first-token deadline, each further one the idle time.
+        """
+        if self._response is None:
+            return b""
+        content = self._response.content
+        try:
+            data = content.read_nowait()
+            if not data and not content.at_eof():
+                due = self._loop.time() + self._upstream.config.timeouts.idle if self._begun else self._first_byte_at
+                self._deadline.wait_until(due)
+                data = await content.readany()
+                self._deadline.rest()
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            raise translation(error, self.backend, begun=self._begun) from None
+        self._begun = True
+        return data
+
+    async def body(self) -> bytes:
+        """The whole body; raises BackendFailed for one that is larger than any real answer."""
+        parts: list[bytes] = []
+        size = 0
+        while data := await self.read():
+            parts.append(data)
+            size += len(data)
+            if size > MAX_BODY_BYTES:
+                raise BackendFailed(f"{self._upstream.name} sent an answer that is too large")
+        return b"".join(parts)
+
+    async def batches(self, decoder: Decoder) -> AsyncGenerator[Sequence[Frame]]:
+        """Frames, one batch a read; raises what the stream itself reported, or StreamBroken without an end marker."""
+        while data := await self.read():
+            if frames := self._decoded(decoder, data):
+                yield frames
+            if decoder.failure is not None:
+                raise self._named(decoder.failure)
+            if decoder.ended:
+                await self._linger()
+                return
+        if frames := self._decoded(decoder, None):
+            yield frames
+        if decoder.failure is not None:
+            raise self._named(decoder.failure)
+
+    def _decoded(self, decoder: Decoder, data: bytes | None) -> Sequence[Frame]:
+        """The frames of a read, or with None those of the end."""
+        try:
+            return decoder.finish() if data is None else decoder.feed(data)
+        except StreamBroken as error:
+            raise self._named(error) from None
+
+    async def _linger(self) -> None:
+        """Waits a moment for the end of a body whose end marker has come, so that its connection can be used again."""
+        if self._response is None or self._response.content.at_eof():
+            return
+        with suppress(TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError):
+            async with asyncio.timeout(LINGER_S):
+                await self._response.content.readany()
+
+    def _named(self, error: RouterError) -> RouterError:
+        return type(error)(f"{self._upstream.name}: {self._upstream.hidden(error.message)}", param=error.param)
+
+
+@contextmanager
+def translated(backend: str, *, begun: bool = False) -> Generator[None]:
+    """Turns the HTTP client's exceptions into ours; see `translation`."""
+    try:
+        yield
+    except (aiohttp.ClientError, HttpProcessingError, httpx.HTTPError, OSError) as error:
+        raise translation(error, backend, begun=begun) from None
+
+
+def translation(error: BaseException, backend: str, *, begun: bool = False) -> RouterError:
+    """What an exception of the HTTP client means; `begun` is whether the answer had started to arrive."""
+    if isinstance(error, httpx.HTTPError) and error.__cause__ is not None:
+        error = error.__cause__  # httpx-aiohttp calls every failed connection a timeout; its cause is exact
+    if isinstance(error, (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout)):
+        return BackendUnreachable(f"{backend} could not be reached in time")
+    if isinstance(error, (aiohttp.ClientConnectorError, httpx.ConnectError)):
+        return BackendUnreachable(f"{backend} refused the connection: is it running?")
+    if isinstance(error, (TimeoutError, httpx.TimeoutException)):
+        return BackendTimeout(f"{backend} did not answer in time")
+    if begun:
+        return StreamBroken(f"{backend} closed the connection in the middle of the answer")
+    return BackendUnreachable(f"{backend} closed the connection without an answer")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells a request whether its connection was made for it or had been used before."""
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        if (made := _connections_made.get(None)) is not None:
+            made.append(True)
+        return await super()._create_connection(req, traces, timeout)
+
+
+def _last_word(value: str) -> str:
+    """A header's secret without its scheme: the `KEY` of `Bearer KEY`."""
+    return value.rpartition(" ")[2]
