@@ -1,0 +1,49 @@
+"""`python -m tests.fakes`: a fake backend to start by hand."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+
+from tests.fakes.backend import FakeBackend
+from tests.fakes.persona import FakeModel
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asyncio.run(serve(_parser().parse_args(arguments)))
+
+
+async def serve(options: argparse.Namespace) -> None:
+    models = [_model(text) for text in options.model] or None
+    fake = FakeBackend(models, flavour=options.kind, reply=options.reply, port=options.port)
+    fake.thinking = options.thinking
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, over.set)
+    if options.until_stdin_closes:
+        loop.add_reader(sys.stdin.fileno(), over.set)
+    async with fake:
+        print(fake.url, flush=True)
+        await over.wait()
+
+
+def _model(text: str) -> FakeModel:
+    name, _, capabilities = text.partition("=")
+    return FakeModel(name, tuple(capabilities.split(",")) if capabilities else ("completion", "tools"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.fakes", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
+    parser.add_argument("--kind", choices=("ollama", "llama_cpp", "openai"), default="ollama")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME[=CAPABILITY,...]")
+    parser.add_argument("--reply", default="Hello from the fake.")
+    parser.add_argument("--thinking", help="reasoning text that comes before the reply")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end with the parent process")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""What only llama.cpp's server has: health, props, slots, tokens, its own model list."""
+
+import time
+from typing import Any
+
+from tests.fakes.answer import Answer, whole
+from tests.fakes.ask import Ask, json_fields
+from tests.fakes.persona import FakeModel, Persona
+from tests.fakes.refusal import Refusal
+
+
+def health(persona: Persona, ask: Ask) -> Answer:
+    return whole({"status": "ok"})
+
+
+def props(persona: Persona, ask: Ask) -> Answer:
+    model = persona.models[0]
+    tools = "tools" in model.capabilities
+    caps = {
+        "supports_object_arguments": False,
+        "supports_parallel_tool_calls": tools,
+        "supports_preserve_reasoning": False,
+        "supports_reasoning_effort": False,
+        "supports_string_content": True,
+        "supports_system_role": True,
+        "supports_tool_calls": tools,
+        "supports_tools": tools,
+        "supports_typed_content": False,
+    }
+    settings = {"params": {"temperature": 0.800000011920929, "top_k": 40}, "n_ctx": model.context_length}
+    modalities = {"vision": "vision" in model.capabilities, "video": False, "audio": False}
+    known: dict[str, Any] = {
+        "default_generation_settings": settings,
+        "total_slots": persona.slots,
+        "model_alias": model.name,
+        "model_ftype": "Q4_1",
+        "model_path": f"/models/{model.name}.gguf",
+        "modalities": modalities,
+        "endpoint_slots": True,
+        "endpoint_props": False,
+        "endpoint_metrics": False,
+        "chat_template": "{{ messages }}",
+        "chat_template_caps": caps,
+        "bos_token": "<|im_start|>",
+        "eos_token": "<|im_end|>",
+        "build_info": "b0-unknown",
+        "is_sleeping": False,
+    }
+    return whole(known)
+
+
+def slots(persona: Persona, ask: Ask) -> Answer:
+    busy = persona.journal.in_flight
+    if ask.query.get("fail_on_no_slot") and busy >= persona.slots:
+        raise Refusal(503, "no slot available")
+    size = persona.models[0].context_length
+    each = [{"id": i, "n_ctx": size, "speculative": False, "is_processing": i < busy} for i in range(persona.slots)]
+    return whole(each)
+
+
+def tokenize(persona: Persona, ask: Ask) -> Answer:
+    fields = json_fields(persona, ask)
+    tokens = persona.vocabulary.encode(str(fields.get("content", "")))
+    if fields.get("with_pieces"):
+        return whole({"tokens": [{"id": token, "piece": persona.vocabulary.piece(token)} for token in tokens]})
+    return whole({"tokens": tokens})
+
+
+def detokenize(persona: Persona, ask: Ask) -> Answer:
+    return whole({"content": persona.vocabulary.decode(json_fields(persona, ask).get("tokens") or [])})
+
+
+def models(persona: Persona, ask: Ask) -> Answer:
+    listed = [_native(model) for model in persona.models[:1]]
+    data = [_openai(model) for model in persona.models[:1]]
+    return whole({"models": listed, "object": "list", "data": data})
+
+
+def _native(model: FakeModel) -> dict[str, Any]:
+    blank = {"modified_at": "", "size": "", "digest": "", "type": "model", "description": "", "tags": [""]}
+    several = ["multimodal"] if "vision" in model.capabilities else []
+    details = {"parent_model": "", "format": "gguf", "family": "", "families": [""]}
+    described = {"capabilities": ["completion", *several], "parameters": "", "details": details}
+    return {"name": model.name, "model": model.name, **blank, **described}
+
+
+def _openai(model: FakeModel) -> dict[str, Any]:
+    images = ["image"] if "vision" in model.capabilities else []
+    meta = {
+        "vocab_type": 2,
+        "n_vocab": 49152,
+        "n_ctx": model.context_length,
+        "n_ctx_train": 2 * model.context_length,
+        "n_embd": model.embedding_length,
+        "n_params": 134_515_008,
+        "size": model.size,
+        "ftype": "Q4_1",
+    }
+    return {
+        "id": model.name,
+        "aliases": [model.name],
+        "tags": [],
+        "object": "model",
+        "architecture": {"input_modalities": ["text", *images], "output_modalities": ["text"]},
+        "created": int(time.time()),
+        "owned_by": "llamacpp",
+        "meta": meta,
+    }

@@ -1,0 +1,85 @@
+"""Which route answers which request, for each kind of server."""
+
+from tests.fakes import (
+    llama_routes,
+    ollama_library,
+    ollama_routes,
+    openai_routes,
+    refusal,
+)
+from tests.fakes.answer import Answer, text
+from tests.fakes.ask import Ask, Table
+from tests.fakes.persona import Flavour, Persona
+from tests.fakes.refusal import Refusal
+
+_OPENAI: Table = {
+    ("POST", "/v1/chat/completions"): openai_routes.chat,
+    ("POST", "/v1/completions"): openai_routes.completions,
+    ("POST", "/v1/embeddings"): openai_routes.embeddings,
+    ("GET", "/v1/models"): openai_routes.models,
+}
+_OLLAMA: Table = {
+    **_OPENAI,
+    ("GET", "/"): ollama_library.running,
+    ("GET", "/api/version"): ollama_library.version,
+    ("GET", "/api/tags"): ollama_library.tags,
+    ("GET", "/api/ps"): ollama_library.loaded,
+    ("POST", "/api/show"): ollama_library.show,
+    ("POST", "/api/pull"): ollama_library.pull,
+    ("POST", "/api/copy"): ollama_library.copy,
+    ("DELETE", "/api/delete"): ollama_library.delete,
+    ("POST", "/api/chat"): ollama_routes.chat,
+    ("POST", "/api/generate"): ollama_routes.generate,
+    ("POST", "/api/embed"): ollama_routes.embed,
+    ("POST", "/api/embeddings"): ollama_routes.embeddings,
+}
+_LLAMA_CPP: Table = {
+    **_OPENAI,
+    ("GET", "/v1/models"): llama_routes.models,
+    ("GET", "/models"): llama_routes.models,
+    ("GET", "/health"): llama_routes.health,
+    ("GET", "/v1/health"): llama_routes.health,
+    ("GET", "/props"): llama_routes.props,
+    ("GET", "/slots"): llama_routes.slots,
+    ("POST", "/tokenize"): llama_routes.tokenize,
+    ("POST", "/detokenize"): llama_routes.detokenize,
+    ("POST", "/chat/completions"): openai_routes.chat,
+}
+TABLES: dict[Flavour, Table] = {"ollama": _OLLAMA, "openai": _OPENAI, "llama_cpp": _LLAMA_CPP}
+
+_POSTED_PROBES = ("/api/show", "/tokenize", "/detokenize")
+_MANAGEMENT = ("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs")
+
+
+def is_probe(ask: Ask) -> bool:
+    """Questions about the server, as against work for it."""
+    return ask.method in ("GET", "HEAD") or ask.path in _POSTED_PROBES
+
+
+def is_management(ask: Ask) -> bool:
+    return ask.path.startswith(_MANAGEMENT)
+
+
+def respond(persona: Persona, ask: Ask) -> Answer:
+    """Raises Refusal for what the server would refuse."""
+    table = TABLES[persona.flavour]
+    method = "GET" if ask.method == "HEAD" else ask.method
+    route = table.get((method, ask.path))
+    if route is not None:
+        return route(persona, ask)
+    one_model = method == "GET" and ask.path.startswith("/v1/models/")
+    if one_model and persona.flavour != "llama_cpp":
+        return openai_routes.one_model(persona, ask)
+    return _unknown(persona, ask, wrong_method=any(path == ask.path for _, path in table))
+
+
+def _unknown(persona: Persona, ask: Ask, *, wrong_method: bool) -> Answer:
+    if persona.flavour == "ollama":
+        if wrong_method:
+            return text("405 method not allowed", status=405)
+        return text("404 page not found", status=404)
+    if persona.flavour == "llama_cpp":
+        raise refusal.default_refusal(404, "llama_cpp")
+    if wrong_method:
+        raise Refusal(405, f"Not allowed to {ask.method} on {ask.path}.")
+    raise Refusal(404, f"Invalid URL ({ask.method} {ask.path})")
