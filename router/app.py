@@ -1,0 +1,146 @@
+"""The composition root: settings to objects to Litestar. The only module that builds things."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.middleware import DefineMiddleware
+from litestar.types import ASGIApp
+
+from adapters import discover
+from router.admission.gate import Gate
+from router.auth import Keys
+from router.canonical.adapter import Adapter, BackendConfig, Timeouts
+from router.canonical.request import Profile
+from router.dialects.openai_chat import render_error
+from router.relay import Fleet, Relay
+from router.routing.catalog import Alias, Catalog, Target
+from router.routing.health import Health
+from router.routing.prober import Prober
+from router.settings import AliasSettings, BackendSettings, Settings
+from router.surfaces.answering import Answering
+from router.surfaces.drain import Drain
+from router.surfaces.embeddings import embedding_routes
+from router.surfaces.generate import chat_routes
+from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
+from router.surfaces.health import health_routes
+from router.surfaces.models import model_routes
+
+CLOSE_TIMEOUT_S = 5.0
+EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
+                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning"]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """Everything that a running router consists of; `app` is what a server serves."""
+
+    app: ASGIApp
+    fleet: Fleet
+    prober: Prober
+    drain: Drain
+
+
+def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Router:
+    """Builds a router. `optional` names backends that are only looked for, and are no fault while absent."""
+    fleet = build_fleet(settings, optional=optional)
+    drain = Drain(settings.server.drain_s)
+    prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional)
+    relay = Relay(fleet, Gate({name: backend.max_parallel for name, backend in settings.backends.items()}))
+    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
+    limit = settings.server.max_body_bytes
+    keys = Keys([key.get_secret_value() for key in settings.auth.api_keys])
+    app = Litestar(
+        route_handlers=[
+            *chat_routes(answering, max_body_bytes=limit),
+            *embedding_routes(relay, drain, max_body_bytes=limit),
+            *model_routes(fleet),
+            *health_routes(fleet, drain, stale_s=settings.health.stale_s),
+        ],
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[DefineMiddleware(Guard, keys=keys)],
+        cors_config=_cors(settings),
+        lifespan=[_lifespan(fleet, prober)],
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Router(RequestIds(app), fleet, prober, drain)
+
+
+def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:
+    """The backends, aliases and adapters that the settings describe."""
+    enabled = {name: backend for name, backend in settings.backends.items() if backend.enabled}
+    kinds = discover()
+    return Fleet(
+        catalog=_catalog(settings, enabled),
+        health=Health(enabled),
+        adapters={name: _adapter(kinds, name, backend) for name, backend in enabled.items()},
+        totals={name: backend.timeouts.total for name, backend in enabled.items()},
+        optional=optional,
+    )
+
+
+def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSettings) -> Adapter:
+    times = backend.timeouts
+    config = BackendConfig(
+        name=name,
+        url=backend.url,
+        api_key=backend.api_key.get_secret_value() if backend.api_key else None,
+        headers={key: value.get_secret_value() for key, value in backend.headers.items()},
+        models=backend.models,
+        timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle),
+        embedding_batch=backend.embedding_batch,
+    )
+    return kinds[backend.type](config)
+
+
+def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog:
+    aliases = (_alias(name, alias, enabled) for name, alias in settings.models.items())
+    return Catalog(
+        backends=tuple(enabled),
+        aliases={alias.name: alias for alias in aliases if alias.targets},
+        tasks=settings.routing.tasks,
+        default_model=settings.routing.default_model,
+    )
+
+
+def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings]) -> Alias:
+    """An alias without the targets on backends that are switched off."""
+    targets = (target.partition("/") for target in alias.targets)
+    return Alias(
+        name=name,
+        targets=tuple(Target(backend, model) for backend, _, model in targets if backend in enabled),
+        tags=frozenset(alias.tags),
+        profile=Profile(options=alias.options, context_length=alias.context_length, max_tokens=alias.max_tokens),
+    )
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    origins = settings.server.cors_origins
+    if not origins:
+        return None
+    return CORSConfig(allow_origins=list(origins), allow_headers=["*"], expose_headers=EXPOSED_HEADERS)
+
+
+def _lifespan(fleet: Fleet, prober: Prober):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        probing = asyncio.create_task(prober.run(), name="prober")
+        try:
+            yield
+        finally:
+            probing.cancel()
+            await asyncio.wait((probing,), timeout=CLOSE_TIMEOUT_S)
+            await close(fleet)
+
+    return lifespan
+
+
+async def close(fleet: Fleet) -> None:
+    """Closes every connection to every backend, within a time limit."""
+    async with asyncio.timeout(CLOSE_TIMEOUT_S):
+        for adapter in fleet.adapters.values():
+            await adapter.aclose()

@@ -1,0 +1,128 @@
+"""The response object of every generation: send, watch for the client leaving, let go."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from router.canonical.request import ChatRequest
+from router.dialects import Encoder
+from router.dialects.sse import PING
+from router.errors import InternalError, RouterError
+from router.relay import Answer, Progress, Relay
+from router.routing.plan import Wanted
+from router.surfaces.drain import Drain
+from router.surfaces.headers import RawHeaders, explaining, retrying, waiting
+from router.surfaces.unexpected import log_unexpected
+from router.surfaces.watch import ClientLeft, Watch
+
+logger = logging.getLogger(__name__)
+
+_STREAM_HEADERS: RawHeaders = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What the answers to one family of routes have in common.
+
+    After `keepalive_s` seconds of silence a stream gets a comment; `render_error` writes an error's body.
+    """
+
+    relay: Relay
+    drain: Drain
+    keepalive_s: float
+    render_error: Callable[[RouterError], bytes]
+
+    def answer(self, request: ChatRequest, wanted: Wanted, encoder: Encoder) -> ASGIApp:
+        """The response to one request; to be called once."""
+        return _Response(self, request, wanted, encoder)
+
+
+class _Response:
+    """Nothing but comments is sent before a backend has begun to answer, so that an error before that keeps its
+    status, unless a comment had to go out first."""
+
+    def __init__(self, answering: Answering, request: ChatRequest, wanted: Wanted, encoder: Encoder) -> None:
+        self._answering = answering
+        self._request = request
+        self._wanted = wanted
+        self._encoder = encoder
+        self._progress = Progress()
+        self._started = False
+        self._body = b""
+        self._sending = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._send = send
+        try:
+            await self._watched(receive)
+        except ClientLeft:
+            logger.debug("client left: %s", self._progress.backend or "before a backend was chosen")
+        except RouterError as error:
+            await self._fail(error)
+        except Exception as error:
+            if not self._started:
+                raise
+            log_unexpected(error, scope["path"])
+            await self._fail(InternalError("the router failed unexpectedly; its log says more"))
+
+    async def _watched(self, receive: Receive) -> None:
+        stream, drain = self._request.stream, self._answering.drain
+        watch = Watch(receive, silence_s=self._answering.keepalive_s if stream else None, on_silence=self._ping)
+        self._watch = watch
+        drain.enter(watch)
+        try:
+            async with watch:
+                await self._answering.relay.chat(self._request, self._wanted, self._progress, self._deliver)
+                if stream:
+                    await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+                else:
+                    await self._reply(200, self._body, [])
+        finally:
+            drain.leave(watch)
+
+    async def _deliver(self, answer: Answer) -> None:
+        if self._request.stream:
+            await answer.stream(self._encoder, self._write)
+        else:
+            self._body = await answer.body(self._encoder)
+
+    async def _write(self, piece: bytes) -> None:
+        self._watch.sent()
+        async with self._sending:
+            if not self._started:
+                await self._start(explaining(self._progress))
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def _ping(self) -> None:
+        """Says that we live, unless something is just being sent, which says so too."""
+        self._watch.sent()
+        if self._sending.locked():
+            return
+        async with self._sending:
+            if not self._started:
+                await self._start(waiting(self._progress))
+            await self._send({"type": "http.response.body", "body": PING, "more_body": True})
+
+    async def _start(self, explanation: RawHeaders) -> None:
+        headers = [(b"content-type", self._encoder.content_type.encode()), *_STREAM_HEADERS, *explanation]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._started = True
+
+    async def _reply(self, status: int, body: bytes, more: RawHeaders) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
+        headers += explaining(self._progress)
+        self._started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _fail(self, error: RouterError) -> None:
+        """Tells the client: with a status while that is still possible, else inside the stream, without end marker."""
+        if not self._started:
+            await self._reply(error.status, self._answering.render_error(error), retrying(error))
+            return
+        logger.warning("answer of %s broke off: %s", self._progress.backend, error.code)
+        await self._send({"type": "http.response.body", "body": self._encoder.error(error), "more_body": True})
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,44 @@
+"""Reading a request's body: counted while it arrives, and with a deadline for each piece of it."""
+
+import asyncio
+from typing import Any
+
+from litestar import Request
+from litestar.types import HTTPRequestEvent, Receive
+
+from router.errors import BodyTimeout, BodyTooLarge
+from router.surfaces.watch import ClientLeft
+
+PIECE_TIMEOUT_S = 60.0
+
+
+async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
+    """The whole body; raises BodyTooLarge, before reading if the size was said, BodyTimeout, or ClientLeft."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _too_large(limit)
+    message = await _next(request.receive)
+    if not message["more_body"] and len(message["body"]) <= limit:
+        return message["body"]
+    body = bytearray(message["body"])
+    while message["more_body"] and len(body) <= limit:
+        message = await _next(request.receive)
+        body += message["body"]
+    if len(body) > limit:
+        raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the request body is larger than {limit} bytes")
+
+
+async def _next(receive: Receive) -> HTTPRequestEvent:
+    try:
+        async with asyncio.timeout(PIECE_TIMEOUT_S):
+            message = await receive()
+    except TimeoutError:
+        raise BodyTimeout(f"the request body did not go on for {PIECE_TIMEOUT_S:g} s") from None
+    if message["type"] != "http.request":
+        raise ClientLeft
+    return message

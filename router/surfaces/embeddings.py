@@ -1,0 +1,53 @@
+"""`/v1/embeddings`."""
+
+import asyncio
+from typing import Any
+
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from router.canonical.request import EmbedRequest
+from router.dialects import openai_embeddings
+from router.relay import Progress, Relay
+from router.routing.plan import Wanted
+from router.surfaces.body import read_body
+from router.surfaces.drain import Drain
+from router.surfaces.generate import TASK_HEADER
+from router.surfaces.headers import explaining
+from router.surfaces.watch import Watch
+from router.usage import tokens
+
+DECODED_WARNING = "token ids were decoded as cl100k_base"
+
+
+def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list[HTTPRouteHandler]:
+    """The embeddings route, with and without the `/v1` that some clients leave out."""
+
+    async def embed(request: Request[Any, Any, Any], progress: Progress) -> bytes:
+        asked = openai_embeddings.parse_request(await read_body(request, max_body_bytes))
+        wanted = Wanted(asked.model, task=request.headers.get(TASK_HEADER) or asked.task, embedding=True)
+        watch = Watch(request.receive)
+        drain.enter(watch)
+        try:
+            async with watch:
+                asked = await _as_text(asked, progress)
+                vectors = await relay.embed(asked, wanted, progress)
+        finally:
+            drain.leave(watch)
+        return openai_embeddings.render(vectors, model=asked.model, base64=asked.base64)
+
+    @post(["/v1/embeddings", "/embeddings"], status_code=200, include_in_schema=False)
+    async def embeddings(request: Request[Any, Any, Any]) -> Response[bytes]:
+        progress = request.scope["state"]["progress"] = Progress()
+        body = await embed(request, progress)
+        headers = {name.decode(): value.decode() for name, value in explaining(progress)}
+        return Response(body, media_type="application/json", headers=headers)
+
+    return [embeddings]
+
+
+async def _as_text(asked: EmbedRequest, progress: Progress) -> EmbedRequest:
+    if not asked.tokens:
+        return asked
+    progress.warning = DECODED_WARNING
+    return asked.with_inputs(await asyncio.to_thread(tokens.decode, asked.tokens))

@@ -1,0 +1,30 @@
+"""`/v1/chat/completions`."""
+
+from typing import Any
+
+from litestar import Request, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from router.dialects import openai_chat
+from router.routing.plan import Wanted
+from router.surfaces.answering import Answering
+from router.surfaces.body import read_body
+
+TASK_HEADER = "x-turnout-task"
+
+
+def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteHandler]:
+    """The chat route, with and without the `/v1` that some clients leave out."""
+
+    @post(["/v1/chat/completions", "/chat/completions"], status_code=200, include_in_schema=False)
+    async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
+        body = await read_body(request, max_body_bytes)
+        asked = openai_chat.parse_request(body)
+        wanted = Wanted(
+            asked.model, task=request.headers.get(TASK_HEADER) or asked.task, images=asked.has_images, embedding=False
+        )
+        encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
+        return answering.answer(asked, wanted, encoder)
+
+    return [chat]

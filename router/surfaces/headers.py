@@ -1,0 +1,47 @@
+"""Response headers that say what the router did."""
+
+from router.errors import RouterError
+from router.relay import Progress
+
+MAX_VALUE = 500
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+def explaining(progress: Progress) -> RawHeaders:
+    """`x-turnout-*`: which backend and model, after how many attempts, why, and what could not be sent to it."""
+    headers: RawHeaders = []
+    for name, value in (
+        (b"x-turnout-backend", progress.backend),
+        (b"x-turnout-model", progress.model),
+        (b"x-turnout-attempts", str(progress.attempts) if progress.attempts else ""),
+        (b"x-turnout-reason", progress.reason),
+        (b"x-turnout-dropped", ", ".join(progress.dropped)),
+        (b"x-turnout-warning", progress.warning),
+    ):
+        if value:
+            headers.append((name, _printable(value)))
+    return headers
+
+
+def waiting(progress: Progress) -> RawHeaders:
+    """What can be said before a backend has begun to answer: the backend only if no other can take over."""
+    sole = progress.sole
+    known = Progress(
+        reason=progress.reason, backend=progress.backend if sole else "", model=progress.model if sole else ""
+    )
+    return explaining(known)
+
+
+def retrying(error: RouterError) -> RawHeaders:
+    """When to come back, in whole seconds rounded up."""
+    if error.retry_after is None:
+        return []
+    return [(b"retry-after", str(max(1, -int(-error.retry_after // 1))).encode())]
+
+
+def _printable(value: str) -> bytes:
+    """A header value: nothing outside printable ASCII can break a header or a client."""
+    if value.isascii() and value.isprintable():
+        return value[:MAX_VALUE].encode()
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in value[:MAX_VALUE]).encode("ascii")

@@ -1,0 +1,89 @@
+"""`/health`, `/health/live`, `/health/ready`."""
+
+import asyncio
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Struct
+
+from router.relay import Fleet
+from router.routing.health import BackendHealth, Readiness, State
+from router.surfaces.drain import Drain
+
+
+class BackendReport(Struct):
+    """One backend; `last_look_s` is how long ago it was looked at, `latency_ms` how long that took."""
+
+    name: str
+    kind: str
+    state: str
+    models: list[str]
+    in_flight: int
+    last_look_s: float | None
+    latency_ms: float | None
+    version: str | None
+    last_error: str | None
+
+
+class Report(Struct):
+    status: str
+    backends: list[BackendReport]
+
+
+def health_routes(fleet: Fleet, drain: Drain, *, stale_s: float) -> list[HTTPRouteHandler]:
+    """Whether the process lives, whether it can serve, and how every backend is."""
+
+    @get("/health/live", include_in_schema=False)
+    async def live() -> Response[bytes]:
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    @get("/health/ready", include_in_schema=False)
+    async def ready() -> Response[bytes]:
+        now = asyncio.get_running_loop().time()
+        if drain.draining:
+            return _status("draining", 503)
+        serving = any(_serves(health, now) for health in fleet.health)
+        return _status("ok", 200) if serving else _status("no backend can serve", 503)
+
+    @get("/health", include_in_schema=False)
+    async def health() -> Response[bytes]:
+        now = asyncio.get_running_loop().time()
+        backends = [_report(fleet, state, now, stale_s) for state in fleet.health if _is_shown(fleet, state)]
+        degraded = any(backend.state not in {"up", "unknown"} for backend in backends)
+        report = Report("degraded" if degraded else "ok", backends)
+        return Response(
+            msgspec.json.encode(report), media_type="application/json", status_code=503 if degraded else 200
+        )
+
+    return [live, ready, health]
+
+
+def _serves(health: BackendHealth, now: float) -> bool:
+    return health.state is not State.UNKNOWN and health.readiness(now) is not Readiness.DOWN
+
+
+def _is_shown(fleet: Fleet, health: BackendHealth) -> bool:
+    """A place that is only looked at in case something starts there is no fault while it is empty."""
+    return health.name not in fleet.optional or health.last_seen is not None
+
+
+def _report(fleet: Fleet, health: BackendHealth, now: float, stale_s: float) -> BackendReport:
+    age = None if health.last_look is None else now - health.last_look
+    stale = age is not None and age > stale_s and health.state is State.UP
+    adapter = fleet.adapters.get(health.name)
+    return BackendReport(
+        name=health.name,
+        kind=adapter.kind if adapter else "",
+        state="stale" if stale else health.state.value,
+        models=[model.name for model in health.models],
+        in_flight=health.in_flight,
+        last_look_s=None if age is None else round(age, 1),
+        latency_ms=None if health.latency_s is None else round(health.latency_s * 1000, 1),
+        version=health.version,
+        last_error=health.last_error,
+    )
+
+
+def _status(status: str, code: int) -> Response[bytes]:
+    return Response(msgspec.json.encode({"status": status}), media_type="application/json", status_code=code)

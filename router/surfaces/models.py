@@ -1,0 +1,121 @@
+"""`/v1/models`: aliases, and what the backends have."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+from msgspec import Struct
+
+from router.canonical.models import ModelInfo, canonical_name
+from router.errors import UnknownModel
+from router.relay import Fleet
+from router.routing.catalog import Alias, Target
+from router.routing.health import Readiness
+
+
+class Details(Struct):
+    """What OpenAI's shape has no place for; `size` is bytes, `context_length` tokens."""
+
+    backend: str
+    healthy: bool
+    context_length: int | None = None
+    capabilities: list[str] | None = None
+    size: int | None = None
+    loaded: bool | None = None
+    targets: list[str] | None = None
+    tags: list[str] | None = None
+
+
+class Model(Struct):
+    """One entry of the list; `created` is seconds since 1970."""
+
+    id: str
+    created: int
+    owned_by: str
+    turnout: Details
+    object: str = "model"
+
+
+class ModelList(Struct):
+    data: list[Model]
+    object: str = "list"
+
+
+def model_routes(fleet: Fleet) -> list[HTTPRouteHandler]:
+    """The list, and one model of it by its id, which may hold slashes."""
+
+    @get(["/v1/models", "/models"], include_in_schema=False)
+    async def models() -> Response[bytes]:
+        return _json(ModelList(data=list(listed(fleet))))
+
+    @get(["/v1/models/{model_id:path}", "/models/{model_id:path}"], include_in_schema=False)
+    async def model(model_id: FromPath[str]) -> Response[bytes]:
+        name = model_id.lstrip("/")
+        if (entry := found(fleet, name)) is None:
+            raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
+        return _json(entry)
+
+    return [models, model]
+
+
+def listed(fleet: Fleet) -> Iterator[Model]:
+    """Every alias, then every discovered model once: for the first backend that is healthy, if there is one."""
+    entries = {canonical_name(alias.name): _of_alias(alias, fleet) for alias in fleet.catalog.aliases.values()}
+    for backend in fleet.catalog.backends:
+        for model in fleet.health[backend].models:
+            known = entries.get(canonical_name(model.name))
+            entry = _of_model(backend, model, fleet)
+            if known is None or (known.turnout.targets is None and entry.turnout.healthy > known.turnout.healthy):
+                entries[canonical_name(model.name)] = entry
+    yield from entries.values()
+
+
+def found(fleet: Fleet, name: str) -> Model | None:
+    """The entry of a model by its id, or by `backend/model`."""
+    wanted = canonical_name(name)
+    entry = next((model for model in listed(fleet) if canonical_name(model.id) == wanted), None)
+    target = None if entry else fleet.catalog.target(name)
+    info = fleet.health[target.backend].model(target.model) if target else None
+    return _of_model(target.backend, info, fleet) if target and info else entry
+
+
+def _of_alias(alias: Alias, fleet: Fleet) -> Model:
+    first = next((target for target in alias.targets if is_healthy(fleet, target)), alias.targets[0])
+    info = fleet.health[first.backend].model(first.model) or ModelInfo(name=first.model)
+    details = _details(first.backend, info, healthy=is_healthy(fleet, first))
+    details.context_length = alias.profile.context_length or info.context_length
+    details.targets = [str(target) for target in alias.targets]
+    details.tags = sorted(alias.tags) or None
+    return Model(id=alias.name, created=info.created, owned_by="turnout", turnout=details)
+
+
+def _of_model(backend: str, model: ModelInfo, fleet: Fleet) -> Model:
+    healthy = is_healthy(fleet, Target(backend, model.name))
+    details = _details(backend, model, healthy=healthy)
+    return Model(id=model.name, created=model.created, owned_by=model.owned_by or backend, turnout=details)
+
+
+def _details(backend: str, info: ModelInfo, *, healthy: bool) -> Details:
+    return Details(
+        backend=backend,
+        healthy=healthy,
+        context_length=info.context_length,
+        capabilities=None if info.capabilities is None else sorted(info.capabilities),
+        size=info.size,
+        loaded=info.loaded,
+    )
+
+
+def is_healthy(fleet: Fleet, target: Target) -> bool:
+    """Whether a request for the target would be sent without a second thought."""
+    health = fleet.health[target.backend]
+    now = asyncio.get_running_loop().time()
+    return health.readiness(now) is not Readiness.DOWN and canonical_name(target.model) not in health.missing
+
+
+def _json(body: Any) -> Response[bytes]:
+    return Response(msgspec.json.encode(body), media_type="application/json")

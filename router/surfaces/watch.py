@@ -1,0 +1,87 @@
+"""Watching the client while an answer is made: who leaves is forgotten at once, who waits is told that we live."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+from litestar.types import Receive
+
+GRACE_S = 0.01
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its answer was whole."""
+
+
+class Watch:
+    """Cancels its body when the client leaves (raising ClientLeft) or when `stop` is called (raising the reason).
+
+    With `silence_s`, `on_silence` is called whenever nothing was `sent` for that long, in seconds.
+    """
+
+    def __init__(
+        self,
+        receive: Receive,
+        *,
+        silence_s: float | None = None,
+        on_silence: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._receive = receive
+        self._silence_s = silence_s
+        self._on_silence = on_silence
+        self._reason: Exception | None = None
+        self._body: asyncio.Task[object] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._sent_at = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._body = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._sent_at = loop.time()
+        self._start = loop.call_later(GRACE_S, self._begin)
+        return self
+
+    def _begin(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        body, self._body = self._body, None
+        self._start.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait((self._watcher,))
+        if self._reason is None or body is None:
+            return
+        remaining = body.uncancel()
+        if isinstance(error, asyncio.CancelledError) and remaining == 0:
+            raise self._reason from None
+
+    def sent(self) -> None:
+        """Something went to the client just now."""
+        self._sent_at = asyncio.get_running_loop().time()
+
+    def stop(self, reason: Exception) -> None:
+        """Ends the body with this exception; without effect once it has ended or is ending."""
+        if self._body is not None and self._reason is None:
+            self._reason = reason
+            self._body.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout_at(self._due()):
+                    message = await self._receive()
+            except TimeoutError:
+                due = self._due()
+                if due is not None and asyncio.get_running_loop().time() >= due and self._on_silence is not None:
+                    await self._on_silence()
+                continue
+            if message["type"] == "http.disconnect":
+                self.stop(ClientLeft())
+                return
+
+    def _due(self) -> float | None:
+        return None if self._silence_s is None else self._sent_at + self._silence_s
