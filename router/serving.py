@@ -1,0 +1,167 @@
+"""Running the server: the listening socket, signals, draining, and the embedded model."""
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from router import embedded
+from router.app import Router, build, build_fleet, close
+from router.discovery import places, with_backends, with_embedded
+from router.routing.health import State
+from router.routing.prober import Prober
+from router.settings import Settings
+from router.surfaces.drain import Drain
+
+BACKLOG = 2048
+QUICK_LOOK_S = 2.0
+AFTER_DRAIN_S = 5
+GC_THRESHOLD = 10_000
+
+
+class CannotListen(Exception):
+    """The address cannot be listened on; the message says why in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What to serve: `look_around` searches this machine for backends, `demo` starts the embedded model at once."""
+
+    settings: Settings
+    look_around: bool = False
+    demo: bool = False
+
+
+async def serve(start: Start, environ: Mapping[str, str], announce: Callable[[Router, str], None]) -> None:
+    """Serves until a signal has stopped it. `announce` is called once, when every backend has been looked at.
+
+    Raises CannotListen, embedded.EmbeddedUnavailable or embedded.EmbeddedFailed.
+    """
+    server_settings = start.settings.server
+    with listening(server_settings.host, server_settings.port) as listener:
+        async with _furnished(start, environ) as (settings, optional):
+            router = build(settings, optional=optional)
+            server = _Server(_uvicorn_config(router, settings), router.drain)
+            url = _url(listener)
+            async with asyncio.TaskGroup() as tasks:
+                announcing = tasks.create_task(_announce(router, url, announce))
+                await server.serve(sockets=[listener])
+                announcing.cancel()
+
+
+async def _announce(router: Router, url: str, announce: Callable[[Router, str], None]) -> None:
+    await router.prober.looked_at_all.wait()
+    _spare_the_collector()
+    announce(router, url)
+
+
+def _spare_the_collector() -> None:
+    """What start-up made stays for good: the garbage collector need not visit it with every few hundred requests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+
+
+@contextmanager
+def listening(host: str, port: int) -> Generator[socket.socket]:
+    """A socket that listens there; port 0 takes a free one. Raises CannotListen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        why = (error.strerror or "unknown reason").lower()
+        hint = "; stop what uses it or choose another with --port" if "in use" in why else ""
+        raise CannotListen(f"cannot listen on {host}:{port}: {why}{hint}") from None
+    except OverflowError:
+        raise CannotListen(f"cannot listen on {host}:{port}: there is no such port") from None
+    with listener:
+        yield listener
+
+
+@asynccontextmanager
+async def _furnished(start: Start, environ: Mapping[str, str]) -> AsyncGenerator[tuple[Settings, frozenset[str]]]:
+    """The settings with what was found on this machine, or with the embedded model, which lives as long."""
+    settings, optional = start.settings, frozenset[str]()
+    if start.look_around:
+        around = places(environ, own_port=settings.server.port)
+        settings, optional = with_backends(settings, around), frozenset(around)
+    async with AsyncExitStack() as stack:
+        if start.demo or (start.look_around and embedded.available() and not await _anything_answers(settings)):
+            servers = await stack.enter_async_context(embedded.embedded_servers())
+            settings = with_embedded(settings, ((server.name, server.url) for server in servers))
+        yield settings, optional
+
+
+async def _anything_answers(settings: Settings) -> bool:
+    fleet = build_fleet(settings)
+    quick = settings.health.model_copy(update={"timeout_s": QUICK_LOOK_S})
+    prober = Prober(fleet.adapters, fleet.health, quick, optional=frozenset(fleet.adapters))
+    try:
+        await asyncio.gather(*(prober.look(name) for name in fleet.adapters))
+    finally:
+        await close(fleet)
+    return any(health.state is State.UP for health in fleet.health)
+
+
+def _uvicorn_config(router: Router, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        router.app,  # pyright: ignore[reportArgumentType]
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(settings.server.drain_s) + AFTER_DRAIN_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Drains on SIGTERM and SIGINT; a second signal does not wait."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def _signalled(self) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+        self._drain.begin()
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """Runs a coroutine function on the fastest event loop that the platform has."""
+
+    async def awaited() -> None:
+        await main()
+
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(awaited())
+    else:
+        uvloop.run(awaited())
