@@ -1,0 +1,1 @@
+"""The benchmark: what a request, a stream and a disconnect cost the router, against a bare relay."""
