@@ -151,7 +151,8 @@ class Relay:
     def _commit(self, progress: Progress) -> None:
         """From here on no other backend can take over."""
         progress.committed = True
-        self.fleet.health.succeeded(progress.backend, now=asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self.fleet.health.succeeded(progress.backend, model=progress.model, now=now)
 
     async def _first_to_serve(
         self, wanted: Wanted, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]

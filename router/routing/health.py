@@ -113,9 +113,11 @@ class Health:
         if was_trial:
             health.on_trial = False
 
-    def succeeded(self, backend: str, *, now: float) -> None:
-        """A request was answered: the backend is up."""
+    def succeeded(self, backend: str, *, model: str = "", now: float) -> None:
+        """A request was answered: the backend is up, and it has the model."""
         health = self._backends[backend]
+        if health.missing:
+            health.missing.discard(canonical_name(model))
         health.state, health.last_error, health.last_seen = State.UP, None, now
         health.retry_at, health.cooldown_s = None, FIRST_COOLDOWN_S
 

@@ -243,3 +243,10 @@ class AnyHistory(RuleBasedStateMachine):
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_a_model_that_answers_is_no_longer_missing():
+    health = Health(["desk"])
+    health.model_missing("desk", "m:latest")
+    health.succeeded("desk", model="m", now=1.0)
+    assert not health["desk"].missing
