@@ -133,8 +133,10 @@ def _lifespan(fleet: Fleet, prober: Prober):  # noqa: ANN202
             yield
         finally:
             probing.cancel()
-            await asyncio.wait((probing,), timeout=CLOSE_TIMEOUT_S)
-            await close(fleet)
+            try:
+                await asyncio.wait((probing,), timeout=CLOSE_TIMEOUT_S)
+            finally:
+                await close(fleet)
 
     return lifespan
 

@@ -7,6 +7,7 @@ from litestar import Request
 from litestar.types import HTTPRequestEvent, Receive
 
 from router.errors import BodyTimeout, BodyTooLarge
+from router.surfaces.headers import header
 from router.surfaces.watch import ClientLeft
 
 PIECE_TIMEOUT_S = 60.0
@@ -14,7 +15,7 @@ PIECE_TIMEOUT_S = 60.0
 
 async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
     """The whole body; raises BodyTooLarge, before reading if the size was said, BodyTimeout, or ClientLeft."""
-    declared = request.headers.get("content-length", "")
+    declared = header(request.scope, b"content-length")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
     message = await _next(request.receive)

@@ -13,7 +13,7 @@ from router.routing.plan import Wanted
 from router.surfaces.body import read_body
 from router.surfaces.drain import Drain
 from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import explaining
+from router.surfaces.headers import explaining, header
 from router.surfaces.watch import Watch
 from router.usage import tokens
 
@@ -25,7 +25,7 @@ def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list
 
     async def embed(request: Request[Any, Any, Any], progress: Progress) -> bytes:
         asked = openai_embeddings.parse_request(await read_body(request, max_body_bytes))
-        wanted = Wanted(asked.model, task=request.headers.get(TASK_HEADER) or asked.task, embedding=True)
+        wanted = Wanted(asked.model, task=header(request.scope, TASK_HEADER) or asked.task, embedding=True)
         watch = Watch(request.receive)
         drain.enter(watch)
         try:

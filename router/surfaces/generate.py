@@ -10,8 +10,9 @@ from router.dialects import openai_chat
 from router.routing.plan import Wanted
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
+from router.surfaces.headers import header
 
-TASK_HEADER = "x-turnout-task"
+TASK_HEADER = b"x-turnout-task"
 
 
 def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteHandler]:
@@ -22,7 +23,7 @@ def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteH
         body = await read_body(request, max_body_bytes)
         asked = openai_chat.parse_request(body)
         wanted = Wanted(
-            asked.model, task=request.headers.get(TASK_HEADER) or asked.task, images=asked.has_images, embedding=False
+            asked.model, task=header(request.scope, TASK_HEADER) or asked.task, images=asked.has_images, embedding=False
         )
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)

@@ -1,11 +1,21 @@
 """Response headers that say what the router did."""
 
+from litestar.types import Scope
+
 from router.errors import RouterError
 from router.relay import Progress
 
 MAX_VALUE = 500
 
 RawHeaders = list[tuple[bytes, bytes]]
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The value of a request header by its lower-case name, empty when it was not sent."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return ""
 
 
 def explaining(progress: Progress) -> RawHeaders:

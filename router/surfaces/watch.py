@@ -7,7 +7,8 @@ from typing import Self
 
 from litestar.types import Receive
 
-GRACE_S = 0.01
+GRACE_S = 0.05
+"""Answers that are ready sooner are not worth a task that watches for their client leaving."""
 
 
 class ClientLeft(Exception):

@@ -142,6 +142,19 @@ async def a_finished_answer_leaves_its_connection_for_the_next(opened: Open) -> 
 
 
 @clause
+async def a_finished_stream_leaves_its_connection_for_the_next(opened: Open) -> None:
+    async with (
+        opened() as party,
+        Fickle(party.streamed("ok"), requests_each=100, late_end_s=0.01) as server,
+        adapter_for(party.kind, server.url) as adapter,
+    ):
+        party.adapter = adapter
+        for _ in range(3):
+            assert (await party.hear()).text == "ok"
+        assert server.connections == 1
+
+
+@clause
 async def a_look_never_generates(opened: Open) -> None:
     async with opened() as party:
         await party.adapter.probe(timeout_s=5)

@@ -7,14 +7,19 @@ from typing import Self
 
 
 class Fickle:
-    """Answers `requests_each` requests on each connection with one body; at the next one it hangs up."""
+    """Answers `requests_each` requests on each connection with one body; at the next one it hangs up.
 
-    def __init__(self, body: bytes, *, requests_each: int) -> None:
+    With `late_end_s`, the body is chunked and its end follows that much later, in seconds.
+    """
+
+    def __init__(self, body: bytes, *, requests_each: int, late_end_s: float | None = None) -> None:
         self.connections = 0
         self.requests = 0
         self._each = requests_each
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._answer = head.encode() + body
+        self._late_end_s = late_end_s
+        framing = f"Content-Length: {len(body)}" if late_end_s is None else "Transfer-Encoding: chunked"
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{framing}\r\n\r\n".encode()
+        self._answer = head + (body if late_end_s is None else b"%x\r\n%b\r\n" % (len(body), body))
 
     @property
     def url(self) -> str:
@@ -39,6 +44,9 @@ class Fickle:
                 if served < self._each:
                     writer.write(self._answer)
                     await writer.drain()
+                    if self._late_end_s is not None:
+                        await asyncio.sleep(self._late_end_s)
+                        writer.write(b"0\r\n\r\n")
         writer.close()
 
     async def _request(self, reader: asyncio.StreamReader) -> None:

@@ -129,6 +129,12 @@ class Party:
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
         return json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
 
+    def streamed(self, text: str) -> bytes:
+        """A streamed answer as one body."""
+        frames = [self.chunk(content=text), *self.end()]
+        texts = [frame.encode() if isinstance(frame, str) else json.dumps(frame).encode() for frame in frames]
+        return b"".join(each + b"\n" if self.is_native else b"data: " + each + b"\n\n" for each in texts)
+
     async def settled(self) -> None:
         """Nothing is being answered any more."""
         await self.fake.until(lambda: self.fake.in_flight == 0)

@@ -15,7 +15,7 @@ from tests.running import RunningRouter
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "hello there"}]
-SOON_S = 3.0
+SOON_S = 15.0
 
 
 def asked(model: str, **fields: Any) -> dict[str, Any]:

@@ -118,7 +118,7 @@ async def test_an_answer_that_is_no_stream_gets_no_comments(r, fake):
 
 async def test_a_client_who_reads_slowly_is_not_sent_comments_on_top(fake):
     """While a send waits for the client, a comment would only pile up behind it."""
-    fake.reply = ("w" * 1000 + " ") * 10_000
+    fake.reply = ("w" * 1000 + " ") * 5_000
     async with (
         running({**SILENT, "backends": backends({"desk": fake})}) as r,
         calling(r, body=asked("desk/fake-chat", stream=True)) as caller,
