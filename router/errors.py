@@ -5,6 +5,7 @@ RouterError                          status  code
 |  |- InvalidJSON                    400     invalid_json
 |  |- InvalidParameter               400     invalid_value
 |  |- UnsupportedParameter           400     unsupported_parameter    next target may take it
+|  |  `- UnsupportedValue            400     unsupported_value
 |  |- ContextLengthExceeded          400     context_length_exceeded
 |  |- RejectedByBackend              4xx     (the backend's)
 |  |- BodyTooLarge                   413     request_too_large
@@ -24,9 +25,12 @@ RouterError                          status  code
    |- BackendRefusedKey              502     upstream_auth
    |- BackendFailed                  502     backend_error
    |- BackendBusy                    503     backend_busy
+   |  `- BackendOverloaded           503     overloaded
    |- RateLimited                    429     rate_limit_exceeded
+   |  `- QuotaExhausted              429     insufficient_quota
    |- BackendTimeout                 504     backend_timeout
    `- StreamBroken                   502     stream_broken
+      `- StreamCut                   502     upstream_disconnected
 """
 
 from typing import ClassVar, Literal
@@ -73,6 +77,12 @@ class UnsupportedParameter(BadRequest):
 
     code = "unsupported_parameter"
     retryable = True
+
+
+class UnsupportedValue(UnsupportedParameter):
+    """The parameter is known to this target, this value of it is not."""
+
+    code = "unsupported_value"
 
 
 class ContextLengthExceeded(BadRequest):
@@ -181,11 +191,25 @@ class BackendBusy(BackendError):
     blame = "nobody"
 
 
+class BackendOverloaded(BackendBusy):
+    """The service itself has too much to do, whoever asks."""
+
+    code = "overloaded"
+
+
 class RateLimited(BackendError):
     status = 429
     code = "rate_limit_exceeded"
     kind = "rate_limit_error"
     blame = "nobody"
+
+
+class QuotaExhausted(RateLimited):
+    """What the account may spend is spent: waiting a little does not help, so the backend is down."""
+
+    code = "insufficient_quota"
+    kind = "insufficient_quota"
+    blame = "backend"
 
 
 class BackendTimeout(BackendError):
@@ -197,3 +221,9 @@ class StreamBroken(BackendError):
     """The answer stopped in the middle: an error line, a dead connection, or an end without its end marker."""
 
     code = "stream_broken"
+
+
+class StreamCut(StreamBroken):
+    """The connection ended where the answer had not."""
+
+    code = "upstream_disconnected"

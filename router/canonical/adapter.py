@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 from msgspec import Raw, Struct
 
 from router.canonical.events import Frame, UsageReported
-from router.canonical.models import Probe
+from router.canonical.models import ModelInfo, Probe
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
 
 
@@ -86,6 +86,8 @@ class Adapter(ABC):
     """
 
     kind: ClassVar[str]
+    passive: ClassVar[bool] = False
+    """Whether heartbeats leave it alone: its health is what becomes of requests, its models are `known_models`."""
 
     def __init__(self, config: BackendConfig) -> None:
         self.config = config
@@ -101,6 +103,10 @@ class Adapter(ABC):
     @abstractmethod
     async def probe(self, *, timeout_s: float) -> Probe:
         """Looks whether the backend answers, without generating; `timeout_s` bounds the whole look."""
+
+    def known_models(self) -> tuple[ModelInfo, ...]:
+        """The models that a passive adapter knows of, without asking anybody."""
+        return ()
 
     @abstractmethod
     async def aclose(self) -> None:

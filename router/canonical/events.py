@@ -42,6 +42,23 @@ class ToolCallDelta(Event, frozen=True, gc=False):
     choice: int = 0
 
 
+class ReasoningSigned(Event, frozen=True):
+    """A piece of the reasoning is whole, with the proof of where it came from.
+
+    `block` is a JSON object in Anthropic's shape; later turns repeat it exactly, or not at all.
+    """
+
+    block: Raw
+    choice: int = 0
+
+
+class Refused(Event, frozen=True, gc=False):
+    """The model declined to answer, and says why; what it said before does not count."""
+
+    text: str
+    choice: int = 0
+
+
 class LogprobsReported(Event, frozen=True):
     """Token log probabilities: a JSON list in OpenAI's shape."""
 
@@ -50,12 +67,16 @@ class LogprobsReported(Event, frozen=True):
 
 
 class UsageReported(Event, frozen=True, gc=False):
-    """Token counts so far; None is not counted. `cached` is a part of `prompt`, `reasoning` one of `completion`."""
+    """Token counts so far; None is not counted.
+
+    `cached` (read from a cache) and `cache_written` are parts of `prompt`, `reasoning` is one of `completion`.
+    """
 
     prompt: int | None = None
     completion: int | None = None
     cached: int | None = None
     reasoning: int | None = None
+    cache_written: int | None = None
 
     def merged(self, newer: "UsageReported") -> "UsageReported":
         """Both reports as one, field by field, the newer count winning where there are two."""
@@ -64,6 +85,7 @@ class UsageReported(Event, frozen=True, gc=False):
             self.completion if newer.completion is None else newer.completion,
             self.cached if newer.cached is None else newer.cached,
             self.reasoning if newer.reasoning is None else newer.reasoning,
+            self.cache_written if newer.cache_written is None else newer.cache_written,
         )
 
     def added(self, other: "UsageReported") -> "UsageReported":
@@ -73,6 +95,7 @@ class UsageReported(Event, frozen=True, gc=False):
             _sum(self.completion, other.completion),
             _sum(self.cached, other.cached),
             _sum(self.reasoning, other.reasoning),
+            _sum(self.cache_written, other.cache_written),
         )
 
 
@@ -99,7 +122,7 @@ class Frame(Struct, frozen=True):
         return any(isinstance(event, CONTENT_EVENTS) for event in self.events)
 
 
-CONTENT_EVENTS = (TextDelta, ReasoningDelta, ToolCallStarted, ToolCallDelta, Finished, Ended)
+CONTENT_EVENTS = (TextDelta, ReasoningDelta, ReasoningSigned, ToolCallStarted, ToolCallDelta, Refused, Finished, Ended)
 
 
 def _sum(left: int | None, right: int | None) -> int | None:

@@ -10,6 +10,8 @@ from router.canonical.events import (
     Finished,
     LogprobsReported,
     ReasoningDelta,
+    ReasoningSigned,
+    Refused,
     Started,
     TextDelta,
     ToolCallDelta,
@@ -20,7 +22,10 @@ from router.canonical.request import ToolCall
 
 
 class Choice(Struct, frozen=True):
-    """One alternative of a whole answer; `logprobs` is a JSON list in OpenAI's shape."""
+    """One alternative of a whole answer; `logprobs` is a JSON list in OpenAI's shape.
+
+    `reasoning_blocks` are signed, as in `ReasoningSigned`. With a `refusal` there is neither text nor a tool call.
+    """
 
     index: int = 0
     text: str = ""
@@ -28,6 +33,8 @@ class Choice(Struct, frozen=True):
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
     logprobs: msgspec.Raw | None = None
+    reasoning_blocks: tuple[msgspec.Raw, ...] = ()
+    refusal: str | None = None
 
 
 class Completed(Struct, frozen=True):
@@ -54,6 +61,8 @@ class _OpenChoice:
         self.reasoning: list[str] = []
         self.calls: dict[int, _OpenCall] = {}
         self.logprobs: list[msgspec.Raw] = []
+        self.reasoning_blocks: list[msgspec.Raw] = []
+        self.refusal: str | None = None
         self.finish_reason: str | None = None
 
     def call(self, index: int) -> _OpenCall:
@@ -62,13 +71,18 @@ class _OpenChoice:
     def closed(self) -> Choice:
         return Choice(
             index=self.index,
-            text="".join(self.text),
+            text="" if self.refusal is not None else "".join(self.text),
             reasoning="".join(self.reasoning),
-            tool_calls=tuple(
-                ToolCall(call.id, call.name, "".join(call.arguments) or "{}") for _, call in sorted(self.calls.items())
-            ),
+            tool_calls=() if self.refusal is not None else self._calls(),
             finish_reason=self.finish_reason,
             logprobs=_joined(self.logprobs),
+            reasoning_blocks=tuple(self.reasoning_blocks),
+            refusal=self.refusal,
+        )
+
+    def _calls(self) -> tuple[ToolCall, ...]:
+        return tuple(
+            ToolCall(call.id, call.name, "".join(call.arguments) or "{}") for _, call in sorted(self.calls.items())
         )
 
 
@@ -109,6 +123,10 @@ def _absorb(choices: dict[int, _OpenChoice], event: Event) -> None:
             call.id, call.name = event.id, event.name
         case ToolCallDelta():
             choice.call(event.index).arguments.append(event.arguments)
+        case ReasoningSigned():
+            choice.reasoning_blocks.append(event.block)
+        case Refused():
+            choice.refusal = (choice.refusal or "") + event.text
         case LogprobsReported():
             choice.logprobs.append(event.content)
         case Finished():

@@ -15,7 +15,10 @@ class Wire(Struct, frozen=True):
 
 
 class TextPart(Struct, frozen=True, gc=False):
+    """`cache` marks the end of what should be cached: a JSON object in Anthropic's shape."""
+
     text: str
+    cache: msgspec.Raw | None = None
 
 
 class ImagePart(Struct, frozen=True, gc=False):
@@ -24,6 +27,7 @@ class ImagePart(Struct, frozen=True, gc=False):
     data: str = ""
     media_type: str = ""
     url: str = ""
+    cache: msgspec.Raw | None = None
 
 
 class OpaquePart(Struct, frozen=True, gc=False):
@@ -32,19 +36,34 @@ class OpaquePart(Struct, frozen=True, gc=False):
     kind: str
 
 
+class FilePart(OpaquePart, frozen=True, gc=False):
+    """A file that came along: `data` is standard base64 with its `media_type`."""
+
+    data: str = ""
+    media_type: str = ""
+    name: str = ""
+
+
 Part = TextPart | ImagePart | OpaquePart
 
 
 class ToolCall(Struct, frozen=True, gc=False):
-    """A call the model made; `arguments` is JSON text as the model wrote it."""
+    """A call the model made; `arguments` is JSON text as the model wrote it.
+
+    `reasoning_blocks` is the signed reasoning that led from what came before to this call.
+    """
 
     id: str
     name: str
     arguments: str
+    reasoning_blocks: tuple[msgspec.Raw, ...] = ()
 
 
 class Message(Struct, frozen=True):
-    """One turn. `role` is system, developer, user, assistant, tool, or function."""
+    """One turn. `role` is system, developer, user, assistant, tool, or function.
+
+    `reasoning_blocks` is signed reasoning as its model gave it, to be sent back to that model byte for byte.
+    """
 
     role: str
     parts: tuple[Part, ...] = ()
@@ -52,6 +71,7 @@ class Message(Struct, frozen=True):
     tool_call_id: str | None = None
     name: str | None = None
     reasoning: str | None = None
+    reasoning_blocks: tuple[msgspec.Raw, ...] = ()
 
     @property
     def has_image(self) -> bool:
@@ -68,6 +88,8 @@ class Tool(Struct, frozen=True):
     description: str | None = None
     parameters: msgspec.Raw | None = None
     kind: str = "function"
+    strict: bool | None = None
+    cache: msgspec.Raw | None = None
 
 
 class ToolChoice(Struct, frozen=True, gc=False):
@@ -124,6 +146,9 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     unsupported: tuple[str, ...] = ()
     extras: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
     task: str | None = None
+    user: str | None = None
+    """The client's name for the person behind the request."""
+    service_tier: str | None = None
 
     @property
     def has_images(self) -> bool:

@@ -12,6 +12,8 @@ from router.canonical.events import (
     Frame,
     LogprobsReported,
     ReasoningDelta,
+    ReasoningSigned,
+    Refused,
     Started,
     TextDelta,
     ToolCallDelta,
@@ -41,6 +43,7 @@ class _Call(Struct):
 
 class _Details(Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
@@ -57,6 +60,7 @@ class _Usage(Struct):
             self.completion_tokens,
             prompt.cached_tokens if prompt else None,
             completion.reasoning_tokens if completion else None,
+            prompt.cache_write_tokens if prompt else None,
         )
 
 
@@ -83,6 +87,8 @@ class _Said(Struct):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    thinking_blocks: list[Raw] | None = None
+    refusal: str | None = None
     tool_calls: list[_Call] | None = None
 
 
@@ -371,5 +377,8 @@ def _say(said: _Said, choice: int, events: list[Event]) -> None:
     reasoning = said.reasoning_content or said.reasoning
     if reasoning:
         events.append(ReasoningDelta(reasoning, choice))
+    events.extend(ReasoningSigned(block, choice) for block in said.thinking_blocks or ())
     if said.content:
         events.append(TextDelta(said.content, choice))
+    if said.refusal:
+        events.append(Refused(said.refusal, choice))

@@ -13,6 +13,8 @@ from router.canonical.events import (
     Frame,
     LogprobsReported,
     ReasoningDelta,
+    ReasoningSigned,
+    Refused,
     Started,
     TextDelta,
     ToolCallDelta,
@@ -89,6 +91,8 @@ class Encoder:
                 self._flush(deltas, out)
                 deltas.takes(event)
         self._flush(deltas, out)
+        if events and not out and type(events[0]) is Started:
+            out.append(self._opening(0))
         return b"".join(out)
 
     def error(self, error: RouterError) -> bytes:
@@ -139,10 +143,14 @@ class Encoder:
 
     def _finish(self, event: Finished, out: list[bytes]) -> None:
         if not self._forwarded and event.choice not in self._opened:
-            self._opened.add(event.choice)
-            opening = {"role": "assistant", "content": ""}
-            out.append(self._chunk([{"index": event.choice, "delta": opening, "finish_reason": None}]))
+            out.append(self._opening(event.choice))
         out.append(self._chunk([{"index": event.choice, "delta": {}, "finish_reason": event.reason}]))
+
+    def _opening(self, choice: int) -> bytes:
+        """A chunk that says nothing but who speaks."""
+        self._opened.add(choice)
+        opening = {"role": "assistant", "content": ""}
+        return self._chunk([{"index": choice, "delta": opening, "finish_reason": None}])
 
     def _end(self) -> bytes:
         if not self._include_usage or self._usage is None:
@@ -163,7 +171,9 @@ class _Deltas:
         self.logprobs: msgspec.Raw | None = None
         self._empty = True
         self._reasoning = ""
+        self._blocks: list[msgspec.Raw] = []
         self._text = ""
+        self._refusal = ""
         self._calls: list[dict[str, Any]] = []
 
     def takes(self, event: Event) -> bool:
@@ -172,11 +182,17 @@ class _Deltas:
         if not self._empty and choice != self.choice:
             return False
         if isinstance(event, ReasoningDelta):
-            if self._text or self._calls:
+            if self._blocks or self._text or self._calls:
                 return False
             self._reasoning += event.text
+        elif isinstance(event, ReasoningSigned):
+            if self._text or self._calls:
+                return False
+            self._blocks.append(event.block)
         elif isinstance(event, TextDelta):
             self._text += event.text
+        elif isinstance(event, Refused):
+            self._refusal += event.text
         elif isinstance(event, LogprobsReported):
             if self.logprobs is not None:
                 return False
@@ -200,9 +216,13 @@ class _Deltas:
         deltas: list[dict[str, Any]] = []
         if self._reasoning:
             deltas.append({"reasoning_content": self._reasoning})
+        if self._blocks:
+            deltas.append({"thinking_blocks": self._blocks})
         rest: dict[str, Any] = {}
         if self._text:
             rest["content"] = self._text
+        if self._refusal:
+            rest["refusal"] = self._refusal
         if self._calls:
             rest["tool_calls"] = self._calls
         if rest or (self.logprobs is not None and not deltas):
@@ -225,15 +245,22 @@ def usage_object(usage: UsageReported) -> dict[str, Any]:
     }
     if usage.cached is not None:
         body["prompt_tokens_details"] = {"cached_tokens": usage.cached}
+    if usage.cache_written is not None:
+        body.setdefault("prompt_tokens_details", {})["cache_write_tokens"] = usage.cache_written
     if usage.reasoning is not None:
         body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return body
 
 
 def _whole_choice(choice: Choice) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": choice.text or (None if choice.tool_calls else "")}
+    is_null = bool(choice.tool_calls) or choice.refusal is not None
+    message: dict[str, Any] = {"role": "assistant", "content": choice.text or (None if is_null else "")}
+    if choice.refusal is not None:
+        message["refusal"] = choice.refusal
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning
+    if choice.reasoning_blocks:
+        message["thinking_blocks"] = choice.reasoning_blocks
     if choice.tool_calls:
         message["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

@@ -8,6 +8,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from router.canonical.request import (
     ChatRequest,
+    FilePart,
     ImagePart,
     Message,
     OpaquePart,
@@ -44,6 +45,7 @@ class _Function(Struct):
     name: str
     description: str | None = None
     parameters: Raw = ABSENT
+    strict: bool | None = None
     arguments: str | None = None
 
 
@@ -57,11 +59,19 @@ class _ImageURL(Struct):
     url: str
 
 
+class _File(Struct):
+    file_data: str | None = None
+    filename: str | None = None
+
+
 class _Part(Struct):
     type: str
     text: str | None = None
     image_url: _ImageURL | str | None = None
+    file: _File | None = None
     refusal: str | None = None
+    cache_control: Raw = ABSENT
+    prompt_cache_breakpoint: Raw = ABSENT
 
 
 class _Message(Struct):
@@ -73,6 +83,7 @@ class _Message(Struct):
     tool_call_id: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    thinking_blocks: list[Raw] | None = None
 
 
 class _Tool(Struct):
@@ -83,6 +94,8 @@ class _Tool(Struct):
     name: str | None = None
     description: str | None = None
     parameters: Raw = ABSENT
+    strict: bool | None = None
+    cache_control: Raw = ABSENT
 
 
 class _ToolName(Struct):
@@ -142,8 +155,12 @@ class _Request(Struct):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     metadata: Raw = ABSENT
+    user: Raw = ABSENT
+    safety_identifier: Raw = ABSENT
+    service_tier: Raw = ABSENT
 
 
+_BREAKPOINT = Raw(b'{"type":"ephemeral"}')
 _DECODER = msgspec.json.Decoder(_Request)
 _ANY = msgspec.json.Decoder()
 _CHOICE = msgspec.json.Decoder(str | _ToolChoice)
@@ -174,6 +191,8 @@ def parse_request(body: bytes) -> ChatRequest:
         unsupported=_unsupported(fields),
         extras={key: decode_typed(_ANY, fields[key]) for key in _EXTRA_FIELDS & fields.keys() if given(fields[key])},
         task=_nested_text(wire.metadata, "task"),
+        user=_text(wire.safety_identifier) or _text(wire.user) or _nested_text(wire.metadata, "user_id"),
+        service_tier=_text(wire.service_tier),
     )
 
 
@@ -213,29 +232,50 @@ def _message(message: _Message, place: int) -> Message:
         tool_call_id=message.tool_call_id,
         name=message.name,
         reasoning=message.reasoning_content or message.reasoning,
+        reasoning_blocks=tuple(message.thinking_blocks or ()),
     )
 
 
 def _part(part: _Part, place: str) -> Part:
     match part.type:
         case "text":
-            return TextPart(part.text or "")
+            return TextPart(part.text or "", _cache(part))
         case "refusal":
             return TextPart(part.refusal or "")
         case "image_url":
             if part.image_url is None:
                 raise InvalidParameter("an image_url part needs an image_url", param=f"{place}.image_url")
-            return _image(part.image_url if isinstance(part.image_url, str) else part.image_url.url)
+            url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
+            return _image(url, _cache(part))
+        case "file":
+            return _file(part.file or _File())
         case _:
             return OpaquePart(part.type)
 
 
-def _image(url: str) -> ImagePart:
+def _image(url: str, cache: Raw | None) -> ImagePart:
     """A data URL without base64 stays a URL: nobody but a backend of the same dialect may know what to do with it."""
+    found = _base64(url)
+    return ImagePart(url=url, cache=cache) if found is None else ImagePart(found[1], found[0], cache=cache)
+
+
+def _file(file: _File) -> OpaquePart:
+    """A file that is not here, but kept by OpenAI under an id, is known to nobody else."""
+    found = _base64(file.file_data or "")
+    return OpaquePart("file") if found is None else FilePart("file", found[1], found[0], file.filename or "")
+
+
+def _base64(url: str) -> tuple[str, str] | None:
+    """The media type and the data of a data URL in base64."""
     head, comma, data = url.partition(",")
     if not (comma and head[:5].lower() == "data:" and head.lower().endswith(";base64")):
-        return ImagePart(url=url)
-    return ImagePart(data=data, media_type=head[5:].partition(";")[0])
+        return None
+    return head[5:].partition(";")[0], data
+
+
+def _cache(part: _Part) -> Raw | None:
+    """A cache marker as Anthropic's clients write it, or OpenAI's own in that form."""
+    return given(part.cache_control) or (_BREAKPOINT if given(part.prompt_cache_breakpoint) else None)
 
 
 def _call(call: _Call, place: str) -> ToolCall:
@@ -260,11 +300,12 @@ def _sampling(wire: _Request) -> Sampling:
 def _tool(tool: _Tool, place: str) -> Tool:
     if tool.type != "function":
         return Tool("", kind=tool.type)
-    if tool.function is not None:
-        return Tool(tool.function.name, tool.function.description, given(tool.function.parameters))
+    cache = given(tool.cache_control)
+    if (found := tool.function) is not None:
+        return Tool(found.name, found.description, given(found.parameters), strict=found.strict, cache=cache)
     if tool.name is None:
         raise InvalidParameter("a tool of type function needs a function", param=f"{place}.function")
-    return Tool(tool.name, tool.description, given(tool.parameters))
+    return Tool(tool.name, tool.description, given(tool.parameters), strict=tool.strict, cache=cache)
 
 
 def _tool_choice(raw: Raw) -> ToolChoice | None:
@@ -316,6 +357,11 @@ def _nested_text(raw: Raw, key: str) -> str | None:
     value: object = decode_typed(_ANY, raw) if given(raw) else None
     found = cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
     return found if isinstance(found, str) and found else None
+
+
+def _text(raw: Raw) -> str | None:
+    value: object = decode_typed(_ANY, raw) if given(raw) else None
+    return value if isinstance(value, str) and value else None
 
 
 def _unsupported(fields: Mapping[str, Raw]) -> tuple[str, ...]:
