@@ -18,6 +18,7 @@ from router.canonical.request import (
     Tool,
     ToolCall,
 )
+from router.dialects.alias_options import CLAUDE_OPTIONS
 from router.dialects.failures import UNREADABLE
 from router.dialects.undecoded import given
 from router.errors import InvalidParameter, UnsupportedParameter
@@ -242,7 +243,7 @@ def _options(request: ChatRequest, profile: Profile, dropped: list[str]) -> dict
     """
     options: dict[str, Any] = {}
     for key, value in profile.options.items():
-        if key not in _TOP_LEVEL and key != "options":
+        if key not in _TOP_LEVEL and key != "options" and key not in CLAUDE_OPTIONS:
             name = _OPTION_NAMES.get(key, key)
             options[name] = [value] if name == "stop" and isinstance(value, str) else value
     options.update(cast("dict[str, Any]", profile.options.get("options") or {}))

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Raw
 
 from router.canonical.request import ChatRequest, Profile
+from router.dialects.alias_options import CLAUDE_OPTIONS, OLLAMA_OPTIONS
 from router.dialects.openai_chat.ids import NAME
 from router.dialects.undecoded import given
 from router.errors import UnsupportedParameter
 
-OLLAMA_OPTIONS = frozenset({"options", "keep_alive", "think", "num_ctx", "truncate", "shift"})
-"""Alias options that only Ollama knows: never sent in this dialect."""
+_FOREIGN_OPTIONS = OLLAMA_OPTIONS | CLAUDE_OPTIONS
 
 _LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")
 """Every name of the output limit; llama.cpp obeys the last one first."""
@@ -45,7 +45,7 @@ def render_request(request: ChatRequest, model: str, profile: Profile, overrides
 
 def sent_options(profile: Profile) -> dict[str, Any]:
     """The alias options that a backend of this dialect is told."""
-    return {key: value for key, value in profile.options.items() if key not in OLLAMA_OPTIONS}
+    return {key: value for key, value in profile.options.items() if key not in _FOREIGN_OPTIONS}
 
 
 def asking_for_usage(request: ChatRequest) -> dict[str, Any]:
