@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
@@ -37,10 +37,16 @@ _JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
 class Upstream:
-    """Connections to one backend. `keep_alive_s` must be below the time after which the backend closes idle ones."""
+    """Connections to one backend. `keep_alive_s` must be below the time after which the backend closes idle ones.
 
-    def __init__(self, config: BackendConfig, *, keep_alive_s: float) -> None:
+    `classify` says what an error answer means.
+    """
+
+    def __init__(
+        self, config: BackendConfig, *, keep_alive_s: float, classify: Callable[..., RouterError] = classify
+    ) -> None:
         self.name = config.name
+        self._classify = classify
         self._config = config
         self._keep_alive_s = keep_alive_s
         self._session: aiohttp.ClientSession | None = None
@@ -83,7 +89,7 @@ class Upstream:
         """What an answer other than success means."""
         if answer.status < HTTPStatus.BAD_REQUEST:
             return BackendFailed(f"{self.name} answered with status {answer.status}: check its url")
-        return classify(replace(answer, message=self.hidden(answer.message)), backend=self.name, model=model)
+        return self._classify(replace(answer, message=self.hidden(answer.message)), backend=self.name, model=model)
 
     def hidden(self, message: str) -> str:
         """A backend's words without the router's own keys and address, should it have repeated them."""
@@ -255,7 +261,8 @@ class Exchange:
                 await self._response.content.readany()
 
     def _named(self, error: RouterError) -> RouterError:
-        return type(error)(f"{self._upstream.name}: {self._upstream.hidden(error.message)}", param=error.param)
+        message = f"{self._upstream.name}: {self._upstream.hidden(error.message)}"
+        return type(error)(message, param=error.param, retry_after=error.retry_after)
 
 
 @contextmanager
