@@ -24,7 +24,7 @@ def welcome(console: Console, router: Router, url: str, *, needs_key: bool) -> N
     console.print(f"[bold]Turnout[/] listens on [bold]{url}/v1[/]")
     if shown:
         console.print(backend_table(fleet, shown))
-    if not any(health.state is State.UP for health in fleet.health):
+    if not any(health.state is State.UP or health.is_trusted for health in fleet.health):
         _nothing_found(console, fleet)
         return
     model = _example_model(fleet)

@@ -127,14 +127,14 @@ def _looked_at(config: Path | None) -> Any:
     """A router whose backends have just been looked at."""
     from router.app import build, close
     from router.banner import look_at_all
-    from router.discovery import places, with_backends
+    from router.discovery import guessed, places, with_backends
 
     logging.getLogger("router.routing.prober").setLevel(logging.ERROR)
     path = _existing(config)
     settings, optional = _load(path), frozenset[str]()
     if path is None:
         around = places(os.environ, own_port=settings.server.port)
-        settings, optional = with_backends(settings, around), frozenset(around)
+        settings, optional = with_backends(settings, around), guessed(around)
     router = build(settings, optional=optional)
 
     async def look() -> None:

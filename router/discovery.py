@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from router.settings import AliasSettings, BackendSettings, RoutingSettings, Settings
 
 OLLAMA_PORT = 11434
+CLAUDE_KEY = "ANTHROPIC_API_KEY"
 
 USUAL_PLACES: Mapping[str, tuple[str, int]] = {
     "llama_cpp": ("llama_cpp", 8080),
@@ -16,12 +17,19 @@ USUAL_PLACES: Mapping[str, tuple[str, int]] = {
 
 
 def places(environ: Mapping[str, str], *, own_port: int) -> dict[str, BackendSettings]:
-    """Where model servers usually are on this machine, the router's own port left out."""
+    """Where model servers usually are on this machine, the router's own port left out; Claude if there is a key."""
     found = {"ollama": BackendSettings.model_validate({"type": "ollama", "url": ollama_url(environ)})}
     for name, (kind, port) in USUAL_PLACES.items():
         if port != own_port:
             found[name] = BackendSettings.model_validate({"type": kind, "url": f"http://127.0.0.1:{port}"})
+    if key := environ.get(CLAUDE_KEY, "").strip():
+        found["claude"] = BackendSettings.model_validate({"type": "claude", "api_key": key})
     return found
+
+
+def guessed(around: Mapping[str, BackendSettings]) -> frozenset[str]:
+    """Those of the places where nobody may be at all; whoever gave a key for Claude knows that it is there."""
+    return frozenset(name for name, backend in around.items() if backend.type != "claude")
 
 
 def ollama_url(environ: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ import uvicorn
 
 from router import embedded
 from router.app import Router, build, build_fleet, close
-from router.discovery import places, with_backends, with_embedded
+from router.discovery import guessed, places, with_backends, with_embedded
 from router.routing.health import State
 from router.routing.prober import Prober
 from router.settings import Settings
@@ -89,7 +89,7 @@ async def _furnished(start: Start, environ: Mapping[str, str]) -> AsyncGenerator
     settings, optional = start.settings, frozenset[str]()
     if start.look_around:
         around = places(environ, own_port=settings.server.port)
-        settings, optional = with_backends(settings, around), frozenset(around)
+        settings, optional = with_backends(settings, around), guessed(around)
     async with AsyncExitStack() as stack:
         if start.demo or (start.look_around and embedded.available() and not await _anything_answers(settings)):
             servers = await stack.enter_async_context(embedded.embedded_servers())
@@ -105,7 +105,7 @@ async def _anything_answers(settings: Settings) -> bool:
         await asyncio.gather(*(prober.look(name) for name in fleet.adapters))
     finally:
         await close(fleet)
-    return any(health.state is State.UP for health in fleet.health)
+    return any(health.state is State.UP or health.is_trusted for health in fleet.health)
 
 
 def _uvicorn_config(router: Router, settings: Settings) -> uvicorn.Config:

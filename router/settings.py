@@ -23,13 +23,16 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownEr
 
 Location = tuple[str | int, ...]
 
-BackendKind = Literal["ollama", "llama_cpp", "openai"]
+BackendKind = Literal["ollama", "llama_cpp", "openai", "claude"]
+
+CLAUDE_URL = "https://api.anthropic.com"
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 MIN_CALLER_KEY = 8
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _ENDPOINT_SUFFIXES = (
     "/v1/chat/completions",
+    "/v1/messages",
     "/v1/completions",
     "/v1/embeddings",
     "/v1/models",
@@ -120,11 +123,22 @@ class Timeouts(_Section):
     total: Seconds = Field(default=600, description="For a whole request, all attempts together.")
 
 
+def _without_url_for_claude(schema: dict[str, Any]) -> None:
+    schema["required"].remove("url")
+
+
 class BackendSettings(_Section):
     """One model server."""
 
-    type: BackendKind = Field(description="What it speaks: `ollama`, `llama_cpp`, or `openai` for any compatible one.")
-    url: str = Field(description="Its address. A trailing `/v1`, `/api/chat` or slash makes no difference.")
+    model_config = ConfigDict(json_schema_extra=_without_url_for_claude)
+
+    type: BackendKind = Field(
+        description="What it speaks: `ollama`, `llama_cpp`, `claude`, or `openai` for any compatible one."
+    )
+    url: str = Field(
+        description="Its address. A trailing `/v1`, `/api/chat` or slash makes no difference. "
+        "`claude` may leave it out: Anthropic's own."
+    )
     api_key: Key | None = Field(default=None, description="Sent to this backend as a bearer token.")
     enabled: bool = Field(default=True, description="Off: it is listed but gets no work.")
     max_parallel: int | None = Field(
@@ -138,6 +152,15 @@ class BackendSettings(_Section):
     embedding_batch: int | None = Field(
         default=None, ge=1, description="Most inputs in one embedding request; larger batches are split and rejoined."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _claude_has_an_address(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        fields = cast("Mapping[str, Any]", given)
+        is_known = fields.get("type") == "claude" and fields.get("url") is None
+        return {**fields, "url": CLAUDE_URL} if is_known else fields
 
     @field_validator("url")
     @classmethod
@@ -169,7 +192,8 @@ class AliasSettings(_Section):
     options: dict[str, JsonValue] = Field(
         default_factory=dict,
         description="Sampling defaults, used only where the client said nothing, and backend options sent as given "
-        "(for Ollama `options`, `keep_alive`, `think`).",
+        "(for Ollama `options`, `keep_alive`, `think`; for Claude `cache: true` to cache prompts, `thinking`, "
+        "`default_max_tokens`, `thinking_budgets`, `unforceable_tool_choice: reject`).",
     )
     context_length: int | None = Field(
         default=None, ge=1, description="Context window in tokens: shown to clients, sent to Ollama as `num_ctx`."
@@ -238,7 +262,7 @@ def cross_check(document: Mapping[str, JsonValue]) -> list[Conflict]:
 
     Takes the file as plain values and skips what has the wrong shape, so it also works beside other errors.
     """
-    return [*_exposed(document), *_leading_nowhere(document)]
+    return [*_exposed(document), *_keyless(document), *_leading_nowhere(document)]
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
@@ -257,6 +281,17 @@ def _exposed(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
             f"{host} is reachable from other machines but no key is asked",
             "set auth.api_keys, or auth.open: true to accept everybody",
         )
+
+
+def _keyless(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    """Claude at its usual address without a key."""
+    for name, settings in _mapping(document.get("backends")).items():
+        backend = _mapping(settings)
+        url = backend.get("url")
+        elsewhere = isinstance(url, str) and url != CLAUDE_URL
+        has_key = backend.get("api_key") or backend.get("headers") or backend.get("enabled") is False
+        if backend.get("type") == "claude" and not elsewhere and not has_key:
+            yield Conflict(("backends", name), 'missing key "api_key"', "Claude answers nobody without one")
 
 
 def _leading_nowhere(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:

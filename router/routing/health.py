@@ -53,6 +53,11 @@ class BackendHealth:
         may_try = self.state is State.HALF_OPEN or (self.retry_at is not None and now >= self.retry_at)
         return Readiness.TRIAL if may_try and not self.on_trial else Readiness.DOWN
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nothing speaks against it although nobody has looked: what a passive backend is at first."""
+        return self.state is State.UNKNOWN and self.models_at is not None
+
     def model(self, name: str) -> ModelInfo | None:
         """What is known of a model, `m` being the same as `m:latest`."""
         wanted = canonical_name(name)
@@ -87,6 +92,11 @@ class Health:
             health.state = State.HALF_OPEN
         else:
             health.state, health.last_error = State.UP, None
+
+    def told(self, backend: str, models: tuple[ModelInfo, ...], *, now: float) -> None:
+        """The models of a backend that is not looked at. Whether it is up only requests can tell."""
+        health = self._backends[backend]
+        health.models, health.models_at = models, now
 
     def look_failed(self, backend: str, error: str, *, now: float, models_s: float) -> None:
         """A look failed; the next good one brings the backend back. Its models are forgotten after `models_s`."""

@@ -49,8 +49,11 @@ class Prober:
             await self.look(name)
 
     async def look(self, name: str) -> None:
-        """One look at one backend; a failure is its result, not an exception."""
+        """One look at one backend; a failure is its result, not an exception. A passive one is not troubled."""
         loop = asyncio.get_running_loop()
+        if self._adapters[name].passive:
+            self._health.told(name, self._adapters[name].known_models(), now=loop.time())
+            return
         before = self._health[name].state
         start = loop.time()
         try:

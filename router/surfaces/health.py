@@ -60,7 +60,8 @@ def health_routes(fleet: Fleet, drain: Drain, *, stale_s: float) -> list[HTTPRou
 
 
 def _serves(health: BackendHealth, now: float) -> bool:
-    return health.state is not State.UNKNOWN and health.readiness(now) is not Readiness.DOWN
+    known = health.state is not State.UNKNOWN or health.is_trusted
+    return known and health.readiness(now) is not Readiness.DOWN
 
 
 def _is_shown(fleet: Fleet, health: BackendHealth) -> bool:

@@ -36,7 +36,7 @@ def test_the_generated_files_are_up_to_date():
 
 
 def test_the_example_loads_without_any_environment():
-    assert load(EXAMPLE, environ={}).backends.keys() == {"desk", "coder", "lab"}
+    assert load(EXAMPLE, environ={}).backends.keys() == {"desk", "coder", "lab", "claude"}
 
 
 def test_the_example_shows_every_setting():
@@ -63,7 +63,12 @@ def test_the_schema_is_json_with_a_title_and_a_description_for_every_setting():
     for definition in [schema, *schema["$defs"].values()]:
         for field in definition.get("properties", {}).values():
             assert field["description"]
-    assert schema["$defs"]["BackendSettings"]["properties"]["type"]["enum"] == ["ollama", "llama_cpp", "openai"]
+    assert schema["$defs"]["BackendSettings"]["properties"]["type"]["enum"] == [
+        "ollama",
+        "llama_cpp",
+        "openai",
+        "claude",
+    ]
     assert schema["additionalProperties"] is False
 
 
@@ -84,7 +89,7 @@ def test_the_reference_has_a_row_for_every_setting():
 def test_the_reference_says_types_limits_and_defaults_in_plain_words():
     text = reference_text()
     assert "| `port` | whole number; at least 0; at most 65535 | `7070` |" in text
-    assert "| `type` | `ollama` or `llama_cpp` or `openai` | required |" in text
+    assert "| `type` | `ollama` or `llama_cpp` or `openai` or `claude` | required |" in text
     assert "| `api_keys` | list of text, kept secret | `[]` |" in text
     assert "| `targets` | list of text; at least 1 item | required |" in text
     assert "| `timeouts` | section | see below |" in text

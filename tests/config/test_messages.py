@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.config import Problem
+from router.config import Problem, parse
 from tests.config.reading import BACKEND, complaints, problems
 
 ALIAS_KEYS = "targets, tags, options, context_length, max_tokens"
@@ -56,13 +56,19 @@ def test_a_misspelt_required_key_is_one_problem():
 
 
 def test_a_backend_type_that_does_not_exist_lists_those_that_do():
-    text = "backends:\n  claude: {type: claude, url: 'https://api.anthropic.com'}"
-    assert only(text) == "turnout.yaml:2: backends.claude.type: must be one of: ollama, llama_cpp, openai"
+    text = "backends:\n  lab: {type: gemini, url: 'https://example.org'}"
+    assert only(text) == "turnout.yaml:2: backends.lab.type: must be one of: ollama, llama_cpp, openai, claude"
+
+
+def test_claude_needs_a_key_unless_it_is_elsewhere():
+    assert only("backends:\n  me: {type: claude}").startswith('turnout.yaml:2: backends.me: missing key "api_key"')
+    for rest in ("url: 'http://127.0.0.1:1'", "enabled: false", "headers: {X-Api-Key: k}"):
+        parse(f"backends: {{me: {{type: claude, {rest}}}}}", source="turnout.yaml", environ={})
 
 
 def test_a_backend_type_nearly_right_names_the_right_one():
     assert only("backends: {a: {type: llamacpp, url: h}}").endswith(
-        'must be one of: ollama, llama_cpp, openai (did you mean "llama_cpp"?)'
+        'must be one of: ollama, llama_cpp, openai, claude (did you mean "llama_cpp"?)'
     )
 
 
@@ -257,7 +263,7 @@ server:
   prot: 1
   port: abc
 backends:
-  desk: {type: claude, url: h}
+  desk: {type: gemini, url: h}
   lab: {type: openai, api_key: "${K}"}
   lab: {}
 models:
@@ -269,7 +275,7 @@ extra: 1
 turnout.yaml:2: server.host: {EXPOSED}
 turnout.yaml:3: server: unknown key "prot" (did you mean "port"?)
 turnout.yaml:4: server.port: must be a whole number, got text
-turnout.yaml:6: backends.desk.type: must be one of: ollama, llama_cpp, openai
+turnout.yaml:6: backends.desk.type: must be one of: ollama, llama_cpp, openai, claude
 turnout.yaml:7: backends.lab: missing key "url"
 turnout.yaml:7: backends.lab.api_key: the environment variable K is not set (set it, or write ${{K:-default}})
 turnout.yaml:8: backends: duplicate key "lab" (first in line 7)
