@@ -1,4 +1,4 @@
-"""A fake backend that speaks Ollama, OpenAI and llama.cpp, and misbehaves on demand."""
+"""A fake backend that speaks Ollama, OpenAI, llama.cpp and Claude, and misbehaves on demand."""
 
 from tests.fakes.backend import FakeBackend
 from tests.fakes.faults import Faults

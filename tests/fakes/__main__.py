@@ -37,7 +37,7 @@ def _model(text: str) -> FakeModel:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.fakes", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
-    parser.add_argument("--kind", choices=("ollama", "llama_cpp", "openai"), default="ollama")
+    parser.add_argument("--kind", choices=("ollama", "llama_cpp", "openai", "claude"), default="ollama")
     parser.add_argument("--model", action="append", default=[], metavar="NAME[=CAPABILITY,...]")
     parser.add_argument("--reply", default="Hello from the fake.")
     parser.add_argument("--thinking", help="reasoning text that comes before the reply")

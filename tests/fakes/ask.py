@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.answer import Answer
@@ -12,13 +12,14 @@ from tests.fakes.refusal import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """`whole` is the fault of answering in one piece to a request for a stream."""
+    """`whole` is the fault of answering in one piece to a request for a stream; header names are lower case."""
 
     method: str
     path: str
     query: Mapping[str, str]
     raw: bytes
     whole: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
         """Raises ValueError when the body is not JSON, TypeError when it is not an object."""
@@ -43,6 +44,7 @@ _BAD_JSON: dict[Flavour, str] = {
     "ollama": "invalid character looking for beginning of value: {}",
     "openai": "We could not parse the JSON body of your request: {}",
     "llama_cpp": "[json.exception.parse_error.101] parse error: {}",
+    "claude": "The request body is not valid JSON: {}",
 }
 
 

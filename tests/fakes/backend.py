@@ -137,7 +137,7 @@ class FakeBackend(Persona):
         raw = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         recorded = Recorded(request.method, request.path, headers, raw)
-        ask = Ask(request.method, request.path, request.query, raw)
+        ask = Ask(request.method, request.path, request.query, raw, headers=headers)
         if routes.is_probe(ask):
             self.journal.note_probe(recorded)
             return await self._answer_probe(request, ask)

@@ -27,7 +27,7 @@ class Style:
 _COMPACT = json.dumps(TOOL_ARGUMENTS, separators=(",", ":"))
 _LLAMA_PIECES = ("{", '\n    "', "city", '":', ' "', "Paris", '"', "\n}")
 
-STYLES: dict[Flavour, Style] = {
+STYLES: Mapping[Flavour, Style] = {
     "openai": Style("reasoning_content", "", None, True, "call_", 24, None, ("", '{"', "city", '":"', "Paris", '"}')),
     "ollama": Style("reasoning", "", "", False, "call_", 8, "fp_ollama", (_COMPACT,)),
     "llama_cpp": Style("reasoning_content", None, "", False, "", 32, "b0-unknown", _LLAMA_PIECES),

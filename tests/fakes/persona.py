@@ -10,7 +10,7 @@ from typing import Literal
 from tests.fakes.journal import Journal
 from tests.fakes.vocabulary import Vocabulary
 
-Flavour = Literal["ollama", "openai", "llama_cpp"]
+Flavour = Literal["ollama", "openai", "llama_cpp", "claude"]
 
 _OLLAMA_PREFIXES = ("registry.ollama.ai/", "library/")
 
@@ -42,6 +42,10 @@ DEFAULT_MODELS: dict[Flavour, tuple[FakeModel, ...]] = {
     ),
     "openai": (FakeModel("fake-chat", ("completion", "tools")), FakeModel("fake-embed", ("embedding",))),
     "llama_cpp": (FakeModel("smollm2", ("completion", "tools", "embedding"), 96_576_768),),
+    "claude": (
+        FakeModel("claude-sonnet-5", ("completion", "tools", "vision", "thinking"), context_length=1_000_000),
+        FakeModel("claude-opus-5-5", ("completion", "tools", "vision", "thinking"), context_length=1_000_000),
+    ),
 }
 
 
@@ -64,6 +68,8 @@ class Persona:
         self.slots = slots
         self.usage_on_finish_chunk = False
         self.send_done = True
+        self.key: str | None = None
+        """With a key, claude answers nobody who does not send it."""
         self.journal = Journal()
         self.vocabulary = Vocabulary()
         self._rng = random.Random(0)
@@ -72,7 +78,7 @@ class Persona:
         """Ollama completes and folds names; llama.cpp serves its one model whatever is asked."""
         if self.flavour == "llama_cpp":
             return self.models[0] if self.models else None
-        if self.flavour == "openai":
+        if self.flavour in ("openai", "claude"):
             return next((m for m in self.models if m.name == name), None)
         wanted = full_name(name)
         return next((m for m in self.models if full_name(m.name) == wanted), None)

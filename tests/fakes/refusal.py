@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.fakes.answer import Answer, ndjson_frame, sse_frame, to_go_json, whole
+from tests.fakes.answer import Answer, named_sse_frame, ndjson_frame, sse_frame, to_go_json, whole
 from tests.fakes.persona import Flavour
 
 _LLAMA_TYPES = {
@@ -22,6 +22,18 @@ _OPENAI_TYPES = {
     405: "invalid_request_error",
     429: "rate_limit_error",
 }
+_CLAUDE_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
 _OPENAI_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 _TEXTS: dict[Flavour, dict[int, str]] = {
     "ollama": {
@@ -29,6 +41,7 @@ _TEXTS: dict[Flavour, dict[int, str]] = {
         503: "server busy, please try again.  maximum pending requests exceeded",
     },
     "llama_cpp": {401: "Invalid API Key", 404: "File Not Found", 503: "Loading model"},
+    "claude": {401: "invalid x-api-key", 529: "Overloaded"},
     "openai": {
         401: "Incorrect API key provided.",
         429: "Rate limit reached for requests",
@@ -74,6 +87,10 @@ def render(refusal: Refusal, flavour: Flavour, *, path: str) -> Answer:
 def error_body(refusal: Refusal, flavour: Flavour, *, path: str) -> dict[str, Any]:
     if _is_native(flavour, path):
         return {"error": refusal.message}
+    if flavour == "claude":
+        kind = _CLAUDE_TYPES.get(refusal.status, "api_error")
+        error = {"type": kind, "message": refusal.message}
+        return {"type": "error", "error": error, "request_id": "req_fake"}
     if flavour == "llama_cpp":
         kind = _LLAMA_TYPES.get(refusal.status, "server_error")
         error = {"code": refusal.status, "message": refusal.message, "type": kind}
@@ -87,6 +104,8 @@ def error_body(refusal: Refusal, flavour: Flavour, *, path: str) -> dict[str, An
 
 def mid_stream_error(flavour: Flavour, path: str) -> bytes:
     body = error_body(Refusal(500, _RUNNER_FAILED), flavour, path=path)
+    if flavour == "claude":
+        return named_sse_frame(body)
     return ndjson_frame(body) if _is_native(flavour, path) else sse_frame(body)
 
 

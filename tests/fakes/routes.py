@@ -1,6 +1,7 @@
 """Which route answers which request, for each kind of server."""
 
 from tests.fakes import (
+    claude_routes,
     llama_routes,
     ollama_library,
     ollama_routes,
@@ -45,9 +46,14 @@ _LLAMA_CPP: Table = {
     ("POST", "/detokenize"): llama_routes.detokenize,
     ("POST", "/chat/completions"): openai_routes.chat,
 }
-TABLES: dict[Flavour, Table] = {"ollama": _OLLAMA, "openai": _OPENAI, "llama_cpp": _LLAMA_CPP}
+_CLAUDE: Table = {
+    ("POST", "/v1/messages"): claude_routes.messages,
+    ("POST", "/v1/messages/count_tokens"): claude_routes.count_tokens,
+    ("GET", "/v1/models"): claude_routes.models,
+}
+TABLES: dict[Flavour, Table] = {"ollama": _OLLAMA, "openai": _OPENAI, "llama_cpp": _LLAMA_CPP, "claude": _CLAUDE}
 
-_POSTED_PROBES = ("/api/show", "/tokenize", "/detokenize")
+_POSTED_PROBES = ("/api/show", "/tokenize", "/detokenize", "/v1/messages/count_tokens")
 _MANAGEMENT = ("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs")
 
 
@@ -68,6 +74,8 @@ def respond(persona: Persona, ask: Ask) -> Answer:
     if route is not None:
         return route(persona, ask)
     one_model = method == "GET" and ask.path.startswith("/v1/models/")
+    if one_model and persona.flavour == "claude":
+        return claude_routes.one_model(persona, ask)
     if one_model and persona.flavour != "llama_cpp":
         return openai_routes.one_model(persona, ask)
     return _unknown(persona, ask, wrong_method=any(path == ask.path for _, path in table))

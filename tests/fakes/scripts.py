@@ -9,6 +9,7 @@ from tests.fakes.answer import (
     NDJSON,
     SSE,
     Answer,
+    named_sse_frame,
     ndjson_frame,
     sse_frame,
     to_go_json,
@@ -22,7 +23,7 @@ _NEVER_STREAMS = ("/api/embed", "/api/embeddings", "/v1/embeddings")
 class Scripted:
     """One of `lines`, `body`, `chunks`; none of them is an empty body.
 
-    lines: NDJSON objects under /api, SSE payloads under /v1; a str goes out as written.
+    lines: NDJSON objects under /api, SSE payloads under /v1 (at /v1/messages named); a str goes out as written.
     body: sent as it is, with a length. chunks: network writes, each flushed on its own.
     """
 
@@ -74,7 +75,7 @@ def render(scripted: Scripted, path: str, *, stream: bool) -> Answer:
         encode = to_go_json if native else to_json
         text = line if isinstance(line, str) else encode(line)
         return _answer(scripted, (text.encode(),), default_type=JSON, streamed=False)
-    frame = ndjson_frame if native else sse_frame
+    frame = ndjson_frame if native else named_sse_frame if path == "/v1/messages" else sse_frame
     frames = tuple(frame(line) for line in scripted.lines)
     return _answer(scripted, frames, default_type=NDJSON if native else SSE, streamed=True)
 
