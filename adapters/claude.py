@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from adapters.exchange import Format, OpenReply, Question, ask
+from adapters.exchange import Format, OpenReply, Question
 from adapters.reasoning_store import ReasoningStore
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, Reply, Vectors
 from router.canonical.models import ModelInfo, Probe
@@ -53,14 +53,18 @@ class Claude(Adapter):
             rendered = self._rendered(restored, attempt, with_reasoning=True)
             answer = self._format(request, attempt)
             try:
-                reply = await stack.enter_async_context(ask(self.upstream, _question(rendered, attempt), answer))
+                reply = await stack.enter_async_context(self._asked(rendered, attempt, answer))
             except RejectedByBackend as error:
                 if error.code != FOREIGN_REASONING or not rendered.is_signed:
                     raise
                 self._reasoning.forget(request.messages)
                 rendered = self._rendered(request, attempt, with_reasoning=False)
-                reply = await stack.enter_async_context(ask(self.upstream, _question(rendered, attempt), answer))
+                reply = await stack.enter_async_context(self._asked(rendered, attempt, answer))
             yield reply
+
+    def _asked(self, rendered: Rendered, attempt: Attempt, answer: Format) -> OpenReply:
+        question = Question("/v1/messages", rendered.body, attempt.model, rendered.stream, rendered.dropped)
+        return OpenReply(self.upstream, question, answer)
 
     def _rendered(self, request: ChatRequest, attempt: Attempt, *, with_reasoning: bool) -> Rendered:
         traits = self._traits(attempt.model)
@@ -145,7 +149,3 @@ class Claude(Adapter):
 
     async def aclose(self) -> None:
         await self.upstream.aclose()
-
-
-def _question(rendered: Rendered, attempt: Attempt) -> Question:
-    return Question("/v1/messages", rendered.body, attempt.model, rendered.stream, rendered.dropped)

@@ -8,8 +8,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from types import SimpleNamespace
 
 import aiohttp
 import anthropic
@@ -26,9 +24,6 @@ _UNREAD = {"X-Stainless-Raw-Response": "stream"}
 
 _RESPONSE = "turnout.response"
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError)
-
-_seen: ContextVar[SimpleNamespace | None] = ContextVar("_seen", default=None)
-"""What the pool tells of the connection that carries the request of this task."""
 
 
 class SdkUpstream(Upstream):
@@ -82,17 +77,13 @@ class _Client(anthropic.AsyncAnthropic):
 class _SdkExchange(Exchange):
     """One request that the SDK sends. The answer is read from the connection beneath it."""
 
-    async def _request(self, seen: SimpleNamespace) -> aiohttp.ClientResponse:
+    async def _request(self) -> aiohttp.ClientResponse:
         upstream = self._upstream
         assert isinstance(upstream, SdkUpstream)
         with unwrapped(upstream, model=self._model):
-            token = _seen.set(seen)
-            try:
-                response = await upstream.sdk.post(
-                    self._path, content=self._body, cast_to=httpx2.Response, options={"headers": _UNREAD}
-                )
-            finally:
-                _seen.reset(token)
+            response = await upstream.sdk.post(
+                self._path, content=self._body, cast_to=httpx2.Response, options={"headers": _UNREAD}
+            )
         return response.extensions[_RESPONSE]
 
 
@@ -110,7 +101,6 @@ class _Transport(httpx2.AsyncBaseTransport):
             headers=request.headers,
             data=await request.aread() or None,
             allow_redirects=False,
-            trace_request_ctx=_seen.get(),
         )
         if response.status >= httpx2.codes.MULTIPLE_CHOICES:
             return httpx2.Response(response.status, headers=_headers(response), content=await _error_body(response))

@@ -19,10 +19,17 @@ Open = Callable[..., AbstractAsyncContextManager[Party]]
 Clause = Callable[[Open], Awaitable[None]]
 
 CLAUSES: list[Clause] = []
+EMBEDDING_CLAUSES: list[Clause] = []
 
 
 def clause(function: Clause) -> Clause:
     CLAUSES.append(function)
+    return function
+
+
+def embedding_clause(function: Clause) -> Clause:
+    """A clause for those kinds alone that make embeddings."""
+    EMBEDDING_CLAUSES.append(function)
     return function
 
 
@@ -170,7 +177,7 @@ async def a_look_lists_the_models(opened: Open) -> None:
         assert [model.name for model in probe.models] == [model.name for model in listed]
 
 
-@clause
+@embedding_clause
 async def embeddings_keep_the_order_of_their_inputs(opened: Open) -> None:
     async with opened() as party:
         several = await party.embed(["b", "a", "b"])
@@ -179,7 +186,7 @@ async def embeddings_keep_the_order_of_their_inputs(opened: Open) -> None:
         assert vectors[0] == vectors[2] != vectors[1] == numbers(alone.vectors[0])
 
 
-@clause
+@embedding_clause
 async def a_batch_of_embeddings_is_split_and_joined(opened: Open) -> None:
     inputs = [f"text {at}" for at in range(5)]
     async with opened(embedding_batch=2) as party:
@@ -191,7 +198,7 @@ async def a_batch_of_embeddings_is_split_and_joined(opened: Open) -> None:
         assert split.usage.prompt == 10
 
 
-@clause
+@embedding_clause
 async def embeddings_come_as_numbers_or_as_base64(opened: Open) -> None:
     async with opened() as party:
         wanted = [vector(text, 4) for text in ("a", "b")]

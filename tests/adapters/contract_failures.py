@@ -18,7 +18,7 @@ from router.errors import (
     RouterError,
     StreamBroken,
 )
-from tests.adapters.contract import Open, clause
+from tests.adapters.contract import Open, clause, embedding_clause
 from tests.adapters.fickle import Fickle
 from tests.adapters.party import BACKEND, Heard, Party, adapter_for
 from tests.fakes import Faults, Scripted
@@ -31,7 +31,7 @@ KEY, TOKEN = "very-secret-key", "hunter2-hunter2"
 
 def broken(heard: Heard, kind: type[RouterError]) -> RouterError:
     """The error that was heard; it is of this kind and says which backend it is about."""
-    assert type(heard.error) is kind
+    assert isinstance(heard.error, kind)
     assert BACKEND in heard.error.message
     return heard.error
 
@@ -122,7 +122,7 @@ async def an_error_status_becomes_the_error_it_means(opened: Open) -> None:
             for faults, kind in meanings:
                 party.fake.faults = faults
                 heard = await party.hear(stream=stream)
-                assert type(heard.error) is kind, (faults, heard.error)
+                assert isinstance(heard.error, kind), (faults, heard.error)
                 assert BACKEND in heard.error.message
 
 
@@ -260,7 +260,7 @@ async def a_look_that_fails_says_so(opened: Open) -> None:
         assert type(await look_error(party)) is BackendUnreachable
 
 
-@clause
+@embedding_clause
 async def embedding_errors_are_errors_of_the_same_kinds(opened: Open) -> None:
     async with opened(timeouts=QUICK) as party:
         for faults, kind in (

@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from adapters import discover
+from adapters.claude import Claude
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, Timeouts, Vectors
 from router.canonical.events import Event, Frame
 from router.canonical.fold import Completed, fold
@@ -15,9 +17,11 @@ from router.canonical.request import Profile
 from router.dialects import openai_chat, openai_embeddings
 from router.errors import RouterError
 from tests.fakes import FakeBackend
+from tests.fakes.answer import named_sse_frame
 from tests.fakes.persona import Flavour
 
-KINDS: tuple[Flavour, ...] = ("ollama", "llama_cpp", "openai")
+KINDS: tuple[Flavour, ...] = ("ollama", "llama_cpp", "openai", "claude")
+EMBEDDERS = frozenset({"ollama", "llama_cpp", "openai"})
 SHOWN = "what-the-client-asked-for"
 BACKEND = "desk"
 USER = {"role": "user", "content": "hi there"}
@@ -59,7 +63,7 @@ class Party:
 
     @property
     def chat_path(self) -> str:
-        return "/api/chat" if self.is_native else "/v1/chat/completions"
+        return {"ollama": "/api/chat", "claude": "/v1/messages"}.get(self.kind, "/v1/chat/completions")
 
     @property
     def model(self) -> str:
@@ -96,20 +100,32 @@ class Party:
     def attempt(self, model: str) -> Attempt:
         return Attempt(model=model, shown=SHOWN, profile=Profile())
 
-    def chunk(self, **said: Any) -> Mapping[str, Any]:
+    def chunk(self, **said: Any) -> Mapping[str, Any] | str:
         """One frame of a stream in the backend's own format."""
+        if self.kind == "claude":
+            return claude_block({"type": "text", "text": ""}, {"type": "text_delta", "text": said["content"]})
         if self.is_native:
             return {"model": self.model, "message": {"role": "assistant", "content": "", **said}, "done": False}
         return {"id": "c", "model": self.model, "choices": [{"index": 0, "delta": said, "finish_reason": None}]}
 
     def end(self) -> list[Any]:
+        if self.kind == "claude":
+            return [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
         if self.is_native:
             return [{"model": self.model, "message": {"content": ""}, "done": True, "done_reason": "stop"}]
         finish = {"id": "c", "model": self.model, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
         return [finish, "[DONE]"]
 
-    def called(self, *names: str) -> Mapping[str, Any]:
+    def called(self, *names: str) -> Mapping[str, Any] | str:
         """A frame in which the model calls these tools."""
+        if self.kind == "claude":
+            return "".join(
+                claude_block(
+                    {"type": "tool_use", "id": f"toolu_{name}", "name": name, "input": {}},
+                    {"type": "input_json_delta", "partial_json": json.dumps({"x": name})},
+                )
+                for name in names
+            )
         if self.is_native:
             return self.chunk(tool_calls=[{"function": {"name": name, "arguments": {"x": name}}} for name in names])
         calls = [
@@ -120,10 +136,13 @@ class Party:
         return self.chunk(tool_calls=calls)
 
     def failed(self, message: str) -> Mapping[str, Any]:
-        return {"error": message if self.is_native else {"message": message, "type": "server_error", "code": 500}}
+        error = {"message": message, "type": "server_error", "code": 500}
+        return {"type": "error", "error": message if self.is_native else error}
 
     def whole(self, text: str) -> bytes:
         """A whole answer as one body."""
+        if self.kind == "claude":
+            return json.dumps({"type": "message", "content": [{"type": "text", "text": text}]}).encode()
         if self.is_native:
             return json.dumps({"model": "m", "message": {"content": text}, "done": True}).encode()
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
@@ -140,9 +159,22 @@ class Party:
         await self.fake.until(lambda: self.fake.in_flight == 0)
 
 
+def claude_block(block: Mapping[str, Any], delta: Mapping[str, Any]) -> str:
+    """A content block of one piece, as Claude streams it."""
+    events = (
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+        {"type": "content_block_stop", "index": 0},
+    )
+    return "".join(named_sse_frame(event).decode() for event in events)
+
+
 @asynccontextmanager
 async def adapter_for(kind: str, url: str, **config: Any) -> AsyncIterator[Adapter]:
+    """An adapter that asks nothing by itself: Claude's would read its models beside the first request."""
     adapter = discover()[kind](BackendConfig(name=BACKEND, url=url, **config))
+    if isinstance(adapter, Claude):
+        adapter._list_due = inf
     try:
         yield adapter
     finally:

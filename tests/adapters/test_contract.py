@@ -6,10 +6,16 @@ import pytest
 
 from adapters import discover
 from tests.adapters import contract_failures
-from tests.adapters.contract import CLAUSES, Clause
-from tests.adapters.party import KINDS, party
+from tests.adapters.contract import CLAUSES, EMBEDDING_CLAUSES, Clause
+from tests.adapters.party import EMBEDDERS, KINDS, party
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("kind", sorted(EMBEDDERS))
+@pytest.mark.parametrize("clause", EMBEDDING_CLAUSES, ids=lambda clause: clause.__name__)
+async def test_every_adapter_that_embeds_keeps_its_part_of_the_contract(clause: Clause, kind):
+    await clause(partial(party, kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)

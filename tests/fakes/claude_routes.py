@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.fakes.answer import Answer, named_sse, whole
+from tests.fakes.answer import Answer, named_sse, named_sse_frame, whole
 from tests.fakes.ask import Ask, json_fields
 from tests.fakes.persona import FakeModel, Persona
 from tests.fakes.refusal import Refusal
@@ -32,7 +32,7 @@ def messages(persona: Persona, ask: Ask) -> Answer:
     if not fields.get("stream") or ask.whole:
         content = [_filled(block, pieces) for block, pieces in blocks]
         return whole(_message(persona, fields, content=content, stop_reason=_stop_reason(reply), reply=reply))
-    return named_sse(_events(persona, fields, blocks=blocks, reply=reply), ending=2)
+    return named_sse(_frames(persona, fields, blocks=blocks, reply=reply), ending=2)
 
 
 def count_tokens(persona: Persona, ask: Ask) -> Answer:
@@ -155,19 +155,25 @@ def _deltas(block: Mapping[str, Any], pieces: Sequence[str]) -> list[dict[str, A
             return [{"type": "text_delta", "text": piece} for piece in pieces]
 
 
-def _events(
+def _frames(
     persona: Persona, fields: Mapping[str, Any], *, blocks: list[tuple[dict[str, Any], Sequence[str]]], reply: Reply
-) -> list[dict[str, Any]]:
+) -> list[str]:
+    """One frame for each piece, after one that opens the answer; borders of blocks travel with what follows them."""
     opening = _message(persona, fields, content=[], stop_reason=None, reply=reply)
     opening["usage"]["output_tokens"] = 1
-    events: list[dict[str, Any]] = [{"type": "message_start", "message": opening}]
+    frames: list[list[dict[str, Any]]] = [[{"type": "message_start", "message": opening}]]
+    border: list[dict[str, Any]] = []
     for index, (block, pieces) in enumerate(blocks):
-        events.append({"type": "content_block_start", "index": index, "content_block": block})
-        events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in _deltas(block, pieces)]
-        events.append({"type": "content_block_stop", "index": index})
+        start = {"type": "content_block_start", "index": index, "content_block": block}
+        (border if index else frames[0]).append(start)
+        for delta in _deltas(block, pieces):
+            frames.append([*border, {"type": "content_block_delta", "index": index, "delta": delta}])
+            border = []
+        border = [{"type": "content_block_stop", "index": index}]
     delta = {"stop_reason": _stop_reason(reply), "stop_sequence": None}
-    events.append({"type": "message_delta", "delta": delta, "usage": {"output_tokens": reply.completion_tokens}})
-    return [*events, {"type": "message_stop"}]
+    usage = {"output_tokens": reply.completion_tokens}
+    frames += [[*border, {"type": "message_delta", "delta": delta, "usage": usage}], [{"type": "message_stop"}]]
+    return ["".join(named_sse_frame(event).decode() for event in frame) for frame in frames]
 
 
 def _message(

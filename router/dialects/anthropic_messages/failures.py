@@ -9,7 +9,6 @@ from router.dialects.failures import BUSY_RETRY_AFTER_S, UNREADABLE, ErrorAnswer
 from router.dialects.failures import classify as classify_any
 from router.errors import (
     BackendBusy,
-    BackendFailed,
     BackendOverloaded,
     BackendTimeout,
     ModelMissing,
@@ -79,7 +78,5 @@ def in_band(raw: Raw) -> RouterError:
             return RateLimited(said, retry_after=BUSY_RETRY_AFTER_S)
         case "timeout_error":
             return BackendTimeout(said)
-        case "api_error":
-            return BackendFailed(said)
         case _:
             return StreamBroken(said)
