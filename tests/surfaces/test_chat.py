@@ -11,7 +11,7 @@ from tests.surfaces.asking import CHAT, alias, asked, backends, error_of, stream
 
 pytestmark = pytest.mark.anyio
 
-MODELS = {"ollama": "llama3.2:latest", "openai": "fake-chat", "llama_cpp": "smollm2"}
+MODELS = {"ollama": "llama3.2:latest", "openai": "fake-chat", "llama_cpp": "smollm2", "claude": "claude-sonnet-5"}
 KINDS = tuple(MODELS)
 
 

@@ -9,7 +9,7 @@ from tests.surfaces.asking import CHAT, HELLO, alias, asked, at, backends, error
 
 pytestmark = pytest.mark.anyio
 
-MODELS = {"ollama": "llama3.2", "openai": "fake-chat", "llama_cpp": "smollm2"}
+MODELS = {"ollama": "llama3.2", "openai": "fake-chat", "llama_cpp": "smollm2", "claude": "claude-sonnet-5"}
 
 BEFORE_CONTENT = {
     "refused": None,

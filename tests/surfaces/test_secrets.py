@@ -18,7 +18,7 @@ BACKEND_KEY = "planted-backend-key-4711"
 HEADER_KEY = "planted-header-key-4712"
 CALLER_KEY = "planted-caller-key-4713"
 PROMPT = "planted prompt about my health"
-MODELS = {"ollama": "llama3.2", "openai": "fake-chat", "llama_cpp": "smollm2"}
+MODELS = {"ollama": "llama3.2", "openai": "fake-chat", "llama_cpp": "smollm2", "claude": "claude-sonnet-5"}
 
 ASKED = {"messages": [{"role": "user", "content": PROMPT}]}
 
@@ -125,7 +125,7 @@ async def test_a_bug_in_mid_stream_is_one_error_event(r, fake, caplog, monkeypat
 
     def explode_later(self, events):
         calls.append(events)
-        if len(calls) > 2:
+        if len(calls) > 3:
             raise PlantedError(PROMPT)
 
     fake.faults = Faults(chunk_delay_s=0.01)
