@@ -151,6 +151,8 @@ class Party:
     def streamed(self, text: str) -> bytes:
         """A streamed answer as one body."""
         frames = [self.chunk(content=text), *self.end()]
+        if self.kind == "claude":
+            return b"".join(named_sse_frame(frame) for frame in frames)
         texts = [frame.encode() if isinstance(frame, str) else json.dumps(frame).encode() for frame in frames]
         return b"".join(each + b"\n" if self.is_native else b"data: " + each + b"\n\n" for each in texts)
 
