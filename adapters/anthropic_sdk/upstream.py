@@ -61,7 +61,7 @@ class _Client(anthropic.AsyncAnthropic):
             open_telemetry=False,
             http_client=http_client,
         )
-        self._custom_headers = {"Accept-Encoding": "identity", **config.headers}
+        self._custom_headers = {"User-Agent": "turnout", "Accept-Encoding": "identity", **config.headers}
         for name in ("anthropic", "httpx2"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
