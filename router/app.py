@@ -28,10 +28,11 @@ from router.surfaces.generate import chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.models import model_routes
+from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
-                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning"]  # fmt: skip
+                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Router:
     fleet: Fleet
     prober: Prober
     drain: Drain
+    tokenizer: Tokenizer
 
 
 def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Router:
@@ -49,7 +51,9 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Rout
     fleet = build_fleet(settings, optional=optional)
     drain = Drain(settings.server.drain_s)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional)
-    relay = Relay(fleet, Gate({name: backend.max_parallel for name, backend in settings.backends.items()}))
+    tokenizer = Tokenizer()
+    gate = Gate({name: backend.max_parallel for name, backend in settings.backends.items()})
+    relay = Relay(fleet, gate, tokenizer)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys([key.get_secret_value() for key in settings.auth.api_keys])
@@ -63,11 +67,11 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Rout
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober)],
+        lifespan=[_lifespan(fleet, prober, tokenizer)],
         openapi_config=None,
         logging_config=None,
     )
-    return Router(RequestIds(app), fleet, prober, drain)
+    return Router(RequestIds(app), fleet, prober, drain, tokenizer)
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:
@@ -125,7 +129,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
     return CORSConfig(allow_origins=list(origins), allow_headers=["*"], expose_headers=EXPOSED_HEADERS)
 
 
-def _lifespan(fleet: Fleet, prober: Prober):  # noqa: ANN202
+def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer):  # noqa: ANN202
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         probing = asyncio.create_task(prober.run(), name="prober")
@@ -134,6 +138,7 @@ def _lifespan(fleet: Fleet, prober: Prober):  # noqa: ANN202
         finally:
             probing.cancel()
             await asyncio.wait((probing,), timeout=CLOSE_TIMEOUT_S)
+            await tokenizer.aclose()
             await close(fleet)
 
     return lifespan

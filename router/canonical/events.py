@@ -50,12 +50,16 @@ class LogprobsReported(Event, frozen=True):
 
 
 class UsageReported(Event, frozen=True, gc=False):
-    """Token counts so far; None is not counted. `cached` is a part of `prompt`, `reasoning` one of `completion`."""
+    """Token counts so far; None is not counted. `cached` is a part of `prompt`, `reasoning` one of `completion`.
+
+    `estimated` is whether any of them was not counted by the backend.
+    """
 
     prompt: int | None = None
     completion: int | None = None
     cached: int | None = None
     reasoning: int | None = None
+    estimated: bool = False
 
     def merged(self, newer: "UsageReported") -> "UsageReported":
         """Both reports as one, field by field, the newer count winning where there are two."""
@@ -64,6 +68,7 @@ class UsageReported(Event, frozen=True, gc=False):
             self.completion if newer.completion is None else newer.completion,
             self.cached if newer.cached is None else newer.cached,
             self.reasoning if newer.reasoning is None else newer.reasoning,
+            estimated=self.estimated or newer.estimated,
         )
 
     def added(self, other: "UsageReported") -> "UsageReported":
@@ -73,6 +78,7 @@ class UsageReported(Event, frozen=True, gc=False):
             _sum(self.completion, other.completion),
             _sum(self.cached, other.cached),
             _sum(self.reasoning, other.reasoning),
+            estimated=self.estimated or other.estimated,
         )
 
 

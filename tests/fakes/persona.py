@@ -64,6 +64,7 @@ class Persona:
         self.slots = slots
         self.usage_on_finish_chunk = False
         self.send_done = True
+        self.counts = True
         self.journal = Journal()
         self.vocabulary = Vocabulary()
         self._rng = random.Random(0)

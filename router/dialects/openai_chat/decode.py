@@ -47,14 +47,18 @@ class _Details(Struct):
 class _Usage(Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
 
     def reported(self) -> UsageReported:
         prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        said = self.completion_tokens
+        if said is None and self.prompt_tokens and self.total_tokens:
+            said = self.total_tokens - self.prompt_tokens
         return UsageReported(
             self.prompt_tokens,
-            self.completion_tokens,
+            said,
             prompt.cached_tokens if prompt else None,
             completion.reasoning_tokens if completion else None,
         )
