@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 from adapters import discover
 from router.admission.gate import Gate
 from router.auth import Keys
-from router.canonical.adapter import Adapter, BackendConfig, Timeouts
+from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
 from router.relay import Fleet, Relay
@@ -97,6 +97,8 @@ def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSetting
         models=backend.models,
         timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle),
         embedding_batch=backend.embedding_batch,
+        whole_only=frozenset(backend.whole_only if backend.stream else (ALL_MODELS,)),
+        stream_only=frozenset(backend.stream_only),
     )
     return kinds[backend.type](config)
 

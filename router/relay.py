@@ -19,6 +19,7 @@ from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import Encoder
 from router.errors import (
     BackendError,
+    BackendFailed,
     BackendRefusedKey,
     BackendTimeout,
     BackendUnreachable,
@@ -120,7 +121,7 @@ class Answer:
     async def _say(self, frames: Sequence[Frame], encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:
         for frame in frames:
             self._meter.observe(frame.events)
-        if encoder.wants_usage and _is_end(frames) and not self._meter.is_exact:
+        if encoder.wants_usage and _is_end(frames) and not self._meter.is_settled:
             if piece := self._render(frames[:-1], encoder):
                 await write(piece)
             frames = (Frame(b"", (await self._settled(),)), frames[-1])
@@ -154,10 +155,14 @@ class Relay:
         async def serve(candidate: Candidate) -> None:
             meter = Meter(asyncio.get_running_loop().time())
             adapter = self.fleet.adapters[candidate.target.backend]
-            async with adapter.chat(request, _attempt(candidate, request.model)) as reply:
+            stream = adapter.config.streams(candidate.target.model, wanted=request.stream)
+            asked = request if stream == request.stream else replace(request, stream=stream)
+            async with adapter.chat(asked, _attempt(candidate, request.model)) as reply:
                 progress.dropped = reply.dropped
                 batches = reply.batches()
-                first = await _first_content(batches)
+                first = await (_first_content(batches) if request.stream else _all(batches))
+                if asked is not request:
+                    first = _rewritten(first, progress.backend)
                 self._commit(progress)
                 bill = partial(settled, meter, request, self.tokenizer)
                 await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill))
@@ -269,6 +274,22 @@ async def _first_content(batches: AsyncIterator[Sequence[Frame]]) -> list[Frame]
         if any(frame.has_content for frame in batch):
             break
     return frames
+
+
+async def _all(batches: AsyncIterator[Sequence[Frame]]) -> list[Frame]:
+    """The frames of a whole answer; nothing is forwarded of it before the end, so all of it may yet fail over."""
+    return [frame async for batch in batches for frame in batch]
+
+
+def _rewritten(frames: Sequence[Frame], backend: str) -> list[Frame]:
+    """An answer that came whole and is wanted as a stream, or the other way round: what it means, without its bytes.
+
+    All of it is in these frames. Raises BackendFailed for one that nobody understands.
+    """
+    is_understood = all(frame.events for frame in frames)
+    if not is_understood or not any(isinstance(event, Finished) for frame in frames for event in frame.events):
+        raise BackendFailed(f"{backend} gave an answer that cannot be told in another form")
+    return [Frame(b"", frame.events) for frame in frames]
 
 
 def _put_last(waiting: deque[Candidate], backend: str) -> deque[Candidate]:

@@ -139,6 +139,14 @@ class BackendSettings(_Section):
         default=None, ge=1, description="Most inputs in one embedding request; larger batches are split and rejoined."
     )
 
+    stream: bool = Field(default=True, description="Off: it cannot stream. Clients get its whole answers as streams.")
+    whole_only: tuple[str, ...] = Field(
+        default=(), description="Models of it that cannot stream, like `stream: false`."
+    )
+    stream_only: tuple[str, ...] = Field(
+        default=(), description="Models of it that answer in streams only; `*` is every model."
+    )
+
     @field_validator("url")
     @classmethod
     def _url_is_a_root(cls, url: str) -> str:
@@ -157,6 +165,13 @@ class BackendSettings(_Section):
         if not all(value.get_secret_value().replace("\t", " ").isprintable() for value in headers.values()):
             raise ValueError("a header value is one line of printable text")
         return headers
+
+    @model_validator(mode="after")
+    def _answers_in_some_way(self) -> "BackendSettings":
+        whole, streamed = {*self.whole_only, *(() if self.stream else ("*",))}, set(self.stream_only)
+        if whole and streamed and (whole & streamed or "*" in whole | streamed):
+            raise ValueError("a model cannot be in streams only and unable to stream: see stream_only and whole_only")
+        return self
 
 
 class AliasSettings(_Section):

@@ -46,15 +46,19 @@ class _Sample:
 
 
 async def settled(meter: Meter, request: ChatRequest, tokenizer: Tokenizer) -> UsageReported:
-    """What the backend counted; what it did not is estimated, and the whole then called an estimate."""
+    """What the backend counted; what it did not is estimated, and the whole then called an estimate.
+
+    The meter knows it from then on.
+    """
     usage = meter.usage or UsageReported()
-    if meter.is_exact:
+    if meter.is_settled:
         return usage
     prompt = usage.prompt or await prompt_tokens(request, tokenizer)
     completion = usage.completion
     if not completion:
         completion = round(await _Sample(meter.said).tokens(tokenizer)) + TOOL_TOKENS * meter.calls
-    return replace(usage, prompt=prompt, completion=completion, estimated=True)
+    meter.usage = replace(usage, prompt=prompt, completion=completion, estimated=True)
+    return meter.usage
 
 
 async def settled_embedding(usage: UsageReported | None, request: EmbedRequest, tokenizer: Tokenizer) -> UsageReported:

@@ -44,8 +44,8 @@ class Meter:
                 self.calls += 1
 
     @property
-    def is_exact(self) -> bool:
-        """Whether the backend has counted. A prompt of no tokens, or no tokens for what was said, is not a count."""
+    def is_settled(self) -> bool:
+        """Whether nothing is left to estimate. A prompt of no tokens, or no tokens for what was said, is no count."""
         usage = self.usage
         if usage is None or not usage.prompt or usage.completion is None:
             return False

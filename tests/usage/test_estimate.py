@@ -118,8 +118,8 @@ async def test_only_what_is_missing_is_estimated(tokenizer, counted, wanted):
 
 
 async def test_an_answer_without_a_word_may_be_no_tokens(tokenizer):
-    assert metered(UsageReported(7, 0)).is_exact
-    assert not metered(UsageReported(7, 0), TextDelta("a")).is_exact
+    assert metered(UsageReported(7, 0)).is_settled
+    assert not metered(UsageReported(7, 0), TextDelta("a")).is_settled
 
 
 async def test_all_that_was_said_counts_as_completion(tokenizer):
