@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -312,22 +312,6 @@ def _mapping(value: JsonValue) -> dict[str, JsonValue]:
     return value if isinstance(value, dict) else {}
 
 
-def declared_at(loc: Location) -> object:
-    """The declared type of what is at `loc`; None where nothing is declared."""
-    kind: object = Settings
-    for part in loc:
-        section = section_in(kind)
-        if section:
-            kind = section.model_fields[str(part)].annotation if part in section.model_fields else None
-        else:
-            kind = next((part for part in reversed(get_args(kind)) if part is not ...), None)
-    return kind
-
-
-def section_in(kind: object) -> type[BaseModel] | None:
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-
-
 def normalise_url(url: str) -> str:
     """The root of a backend: scheme and host, plus a path prefix if there is one, without endpoint or slash.
 
@@ -354,8 +338,3 @@ def _without_endpoint(path: str) -> str:
         if path.endswith(suffix):
             return path.removesuffix(suffix).rstrip("/")
     return path
-
-
-def plain(value: Any) -> JsonValue:
-    """A settings value as JSON, secrets shown as stars."""
-    return BaseModel.model_dump(value, mode="json") if isinstance(value, BaseModel) else value

@@ -6,6 +6,7 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from router.declared import declared_at
 from router.settings import (
     AliasSettings,
     AuthSettings,
@@ -15,7 +16,6 @@ from router.settings import (
     ServerSettings,
     Settings,
     cross_check,
-    declared_at,
     nearest,
     normalise_url,
 )
