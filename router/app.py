@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 from adapters import discover
 from router.admission.gate import Gate
 from router.auth import Keys
-from router.canonical.adapter import Adapter, BackendConfig, Timeouts
+from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
 from router.relay import Fleet, Relay
@@ -28,10 +28,11 @@ from router.surfaces.generate import chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.models import model_routes
+from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
-                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning"]  # fmt: skip
+                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Router:
     fleet: Fleet
     prober: Prober
     drain: Drain
+    tokenizer: Tokenizer
 
 
 def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Router:
@@ -49,7 +51,9 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Rout
     fleet = build_fleet(settings, optional=optional)
     drain = Drain(settings.server.drain_s)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional)
-    relay = Relay(fleet, Gate({name: backend.max_parallel for name, backend in settings.backends.items()}))
+    tokenizer = Tokenizer()
+    gate = Gate({name: backend.max_parallel for name, backend in settings.backends.items()})
+    relay = Relay(fleet, gate, tokenizer)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys([key.get_secret_value() for key in settings.auth.api_keys])
@@ -63,11 +67,11 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Rout
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober)],
+        lifespan=[_lifespan(fleet, prober, tokenizer)],
         openapi_config=None,
         logging_config=None,
     )
-    return Router(RequestIds(app), fleet, prober, drain)
+    return Router(RequestIds(app), fleet, prober, drain, tokenizer)
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:
@@ -93,6 +97,8 @@ def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSetting
         models=backend.models,
         timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle),
         embedding_batch=backend.embedding_batch,
+        whole_only=frozenset(backend.whole_only if backend.stream else (ALL_MODELS,)),
+        stream_only=frozenset(backend.stream_only),
     )
     return kinds[backend.type](config)
 
@@ -125,7 +131,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
     return CORSConfig(allow_origins=list(origins), allow_headers=["*"], expose_headers=EXPOSED_HEADERS)
 
 
-def _lifespan(fleet: Fleet, prober: Prober):  # noqa: ANN202
+def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer):  # noqa: ANN202
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         probing = asyncio.create_task(prober.run(), name="prober")
@@ -135,6 +141,7 @@ def _lifespan(fleet: Fleet, prober: Prober):  # noqa: ANN202
             probing.cancel()
             try:
                 await asyncio.wait((probing,), timeout=CLOSE_TIMEOUT_S)
+                await tokenizer.aclose()
             finally:
                 await close(fleet)
 

@@ -18,7 +18,8 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
-from router.settings import Location, Settings, cross_check, declared_at, nearest, section_in
+from router.declared import declared_at, section_in
+from router.settings import Location, Settings, cross_check, nearest
 
 FILE_NAMES = ("turnout.yaml", "turnout.yml", "turnout.json")
 MAX_BYTES = 1024 * 1024

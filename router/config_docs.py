@@ -18,7 +18,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from router.config import FILE_NAMES
-from router.settings import Settings, plain, section_in
+from router.declared import plain, section_in
+from router.settings import Settings
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[1] / "config"
 

@@ -5,17 +5,21 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import random
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from router.admission.gate import Gate
 from router.canonical.adapter import Adapter, Attempt, Reply, Vectors
-from router.canonical.events import Frame
+from router.canonical.events import Ended, Finished, Frame, UsageReported
 from router.canonical.fold import fold
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import Encoder
 from router.errors import (
     BackendError,
+    BackendFailed,
     BackendRefusedKey,
     BackendTimeout,
     BackendUnreachable,
@@ -26,7 +30,9 @@ from router.errors import (
 from router.routing.catalog import Catalog
 from router.routing.health import Health
 from router.routing.plan import Candidate, Plan, Wanted, plan
+from router.usage.estimate import settled, settled_embedding
 from router.usage.meter import Meter
+from router.usage.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +48,7 @@ class Progress:
     """How far a request has come: what the answer's headers say, whether it succeeds or fails.
 
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
-    to answer, so that no other can take over.
+    to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known.
     """
 
     reason: str = ""
@@ -53,6 +59,7 @@ class Progress:
     warning: str = ""
     sole: bool = False
     committed: bool = False
+    usage: UsageReported | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,49 +78,70 @@ class Fleet:
 class Answer:
     """An answer that a backend has committed itself to; `first` are the frames that are already here."""
 
-    __slots__ = ("_batches", "_first", "_meter", "_reply")
+    __slots__ = ("_batches", "_first", "_meter", "_reply", "_settled", "usage")
 
     def __init__(
-        self, reply: Reply, first: Sequence[Frame], batches: AsyncIterator[Sequence[Frame]], meter: Meter
+        self,
+        reply: Reply,
+        first: Sequence[Frame],
+        *,
+        batches: AsyncIterator[Sequence[Frame]],
+        meter: Meter,
+        settled: Callable[[], Awaitable[UsageReported]],
     ) -> None:
         self._reply = reply
         self._first = first
         self._batches = batches
         self._meter = meter
+        self._settled = settled
+        self.usage: UsageReported | None = None
 
     async def stream(self, encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Writes the client's bytes as they become known; what arrived together is written together."""
-        is_own = self._reply.dialect == encoder.dialect
-        if piece := self._render(self._first, encoder, is_own=is_own):
-            await write(piece)
+        await self._say(self._first, encoder, write)
         async for frames in self._batches:
-            if piece := self._render(frames, encoder, is_own=is_own):
-                await write(piece)
+            await self._say(frames, encoder, write)
 
     async def body(self, encoder: Encoder) -> bytes:
-        """The whole answer at once."""
+        """The whole answer at once; afterwards `usage` says what it cost."""
         frames = [*self._first]
         async for more in self._batches:
             frames.extend(more)
         for frame in frames:
             self._meter.observe(frame.events)
-        if len(frames) == 1 and frames[0].raw and self._reply.dialect == encoder.dialect:
-            return frames[0].raw
-        return encoder.whole(fold(event for frame in frames for event in frame.events))
+        events = [event for frame in frames for event in frame.events]
+        raw = frames[0].raw if len(frames) == 1 and self._reply.dialect == encoder.dialect else b""
+        if raw and not any(isinstance(event, Finished) for event in events):
+            return raw
+        usage = self.usage = await self._settled()
+        if not raw:
+            return encoder.whole(replace(fold(events), usage=usage))
+        return encoder.amended(raw, usage=usage) if usage.estimated else raw
 
-    def _render(self, frames: Sequence[Frame], encoder: Encoder, *, is_own: bool) -> bytes:
-        parts: list[bytes] = []
+    async def _say(self, frames: Sequence[Frame], encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:
         for frame in frames:
             self._meter.observe(frame.events)
-            parts.append(encoder.forward(frame) if is_own else encoder.encode(frame.events))
-        return b"".join(parts) if len(parts) != 1 else parts[0]
+        if encoder.wants_usage and _is_end(frames) and not self._meter.is_settled:
+            if piece := self._render(frames[:-1], encoder):
+                await write(piece)
+            frames = (Frame(b"", (await self._settled(),)), frames[-1])
+        if piece := self._render(frames, encoder):
+            await write(piece)
+
+    def _render(self, frames: Sequence[Frame], encoder: Encoder) -> bytes:
+        if self._reply.dialect == encoder.dialect:
+            parts = [encoder.forward(frame) for frame in frames]
+        else:
+            parts = [encoder.encode(frame.events) for frame in frames]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Relay:
     """Takes requests to backends. Holds no state of its own between requests."""
 
-    def __init__(self, fleet: Fleet, gate: Gate) -> None:
+    def __init__(self, fleet: Fleet, gate: Gate, tokenizer: Tokenizer) -> None:
         self.fleet = fleet
+        self.tokenizer = tokenizer
         self._gate = gate
 
     async def chat(
@@ -127,12 +155,17 @@ class Relay:
         async def serve(candidate: Candidate) -> None:
             meter = Meter(asyncio.get_running_loop().time())
             adapter = self.fleet.adapters[candidate.target.backend]
-            async with adapter.chat(request, _attempt(candidate, request.model)) as reply:
+            stream = adapter.config.streams(candidate.target.model, wanted=request.stream)
+            asked = request if stream == request.stream else replace(request, stream=stream)
+            async with adapter.chat(asked, _attempt(candidate, request.model)) as reply:
                 progress.dropped = reply.dropped
                 batches = reply.batches()
-                first = await _first_content(batches)
+                first = await (_first_content(batches) if request.stream else _all(batches))
+                if asked is not request:
+                    first = _rewritten(first, progress.backend)
                 self._commit(progress)
-                await deliver(Answer(reply, first, batches, meter))
+                bill = partial(settled, meter, request, self.tokenizer)
+                await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill))
 
         await self._first_to_serve(wanted, progress, serve)
 
@@ -146,7 +179,9 @@ class Relay:
             self._commit(progress)
             return vectors
 
-        return await self._first_to_serve(wanted, progress, serve)
+        vectors = await self._first_to_serve(wanted, progress, serve)
+        progress.usage = await settled_embedding(vectors.usage, request, self.tokenizer)
+        return replace(vectors, usage=progress.usage)
 
     def _commit(self, progress: Progress) -> None:
         """From here on no other backend can take over."""
@@ -228,6 +263,10 @@ def _attempt(candidate: Candidate, shown: str) -> Attempt:
     return Attempt(model=candidate.target.model, shown=shown, profile=candidate.profile)
 
 
+def _is_end(frames: Sequence[Frame]) -> bool:
+    return bool(frames) and bool(frames[-1].events) and type(frames[-1].events[-1]) is Ended
+
+
 async def _first_content(batches: AsyncIterator[Sequence[Frame]]) -> list[Frame]:
     """The frames up to and with the first that a client would see; until then another backend may take over."""
     frames: list[Frame] = []
@@ -236,6 +275,22 @@ async def _first_content(batches: AsyncIterator[Sequence[Frame]]) -> list[Frame]
         if any(frame.has_content for frame in batch):
             break
     return frames
+
+
+async def _all(batches: AsyncIterator[Sequence[Frame]]) -> list[Frame]:
+    """The frames of a whole answer; nothing is forwarded of it before the end, so all of it may yet fail over."""
+    return [frame async for batch in batches for frame in batch]
+
+
+def _rewritten(frames: Sequence[Frame], backend: str) -> list[Frame]:
+    """An answer that came whole and is wanted as a stream, or the other way round: what it means, without its bytes.
+
+    All of it is in these frames. Raises BackendFailed for one that nobody understands.
+    """
+    is_understood = all(frame.events for frame in frames)
+    if not is_understood or not any(isinstance(event, Finished) for frame in frames for event in frame.events):
+        raise BackendFailed(f"{backend} gave an answer that cannot be told in another form")
+    return [Frame(b"", frame.events) for frame in frames]
 
 
 def _put_last(waiting: deque[Candidate], backend: str) -> deque[Candidate]:

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -153,6 +153,14 @@ class BackendSettings(_Section):
         default=None, ge=1, description="Most inputs in one embedding request; larger batches are split and rejoined."
     )
 
+    stream: bool = Field(default=True, description="Off: it cannot stream. Clients get its whole answers as streams.")
+    whole_only: tuple[str, ...] = Field(
+        default=(), description="Models of it that cannot stream, like `stream: false`."
+    )
+    stream_only: tuple[str, ...] = Field(
+        default=(), description="Models of it that answer in streams only; `*` is every model."
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _claude_has_an_address(cls, given: Any) -> Any:
@@ -180,6 +188,13 @@ class BackendSettings(_Section):
         if not all(value.get_secret_value().replace("\t", " ").isprintable() for value in headers.values()):
             raise ValueError("a header value is one line of printable text")
         return headers
+
+    @model_validator(mode="after")
+    def _answers_in_some_way(self) -> "BackendSettings":
+        whole, streamed = {*self.whole_only, *(() if self.stream else ("*",))}, set(self.stream_only)
+        if whole and streamed and (whole & streamed or "*" in whole | streamed):
+            raise ValueError("a model cannot be in streams only and unable to stream: see stream_only and whole_only")
+        return self
 
 
 class AliasSettings(_Section):
@@ -332,22 +347,6 @@ def _mapping(value: JsonValue) -> dict[str, JsonValue]:
     return value if isinstance(value, dict) else {}
 
 
-def declared_at(loc: Location) -> object:
-    """The declared type of what is at `loc`; None where nothing is declared."""
-    kind: object = Settings
-    for part in loc:
-        section = section_in(kind)
-        if section:
-            kind = section.model_fields[str(part)].annotation if part in section.model_fields else None
-        else:
-            kind = next((part for part in reversed(get_args(kind)) if part is not ...), None)
-    return kind
-
-
-def section_in(kind: object) -> type[BaseModel] | None:
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-
-
 def normalise_url(url: str) -> str:
     """The root of a backend: scheme and host, plus a path prefix if there is one, without endpoint or slash.
 
@@ -374,8 +373,3 @@ def _without_endpoint(path: str) -> str:
         if path.endswith(suffix):
             return path.removesuffix(suffix).rstrip("/")
     return path
-
-
-def plain(value: Any) -> JsonValue:
-    """A settings value as JSON, secrets shown as stars."""
-    return BaseModel.model_dump(value, mode="json") if isinstance(value, BaseModel) else value

@@ -8,8 +8,10 @@ from typing import ClassVar, Protocol
 from msgspec import Raw, Struct
 
 from router.canonical.events import Frame, UsageReported
-from router.canonical.models import ModelInfo, Probe
+from router.canonical.models import ModelInfo, Probe, canonical_name
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
+
+ALL_MODELS = "*"
 
 
 class Timeouts(Struct, frozen=True):
@@ -30,6 +32,19 @@ class BackendConfig(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
     embedding_batch: int | None = None
+    whole_only: frozenset[str] = frozenset()
+    stream_only: frozenset[str] = frozenset()
+    """Models that cannot stream, and models that can do nothing else; `*` is every model."""
+
+    def streams(self, model: str, *, wanted: bool) -> bool:
+        """Whether to ask the model for a stream, when the client wants one or not."""
+        if self.whole_only and _is_listed(model, self.whole_only):
+            return False
+        return wanted or (bool(self.stream_only) and _is_listed(model, self.stream_only))
+
+
+def _is_listed(model: str, names: frozenset[str]) -> bool:
+    return ALL_MODELS in names or canonical_name(model) in map(canonical_name, names)
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -70,6 +70,7 @@ class UsageReported(Event, frozen=True, gc=False):
     """Token counts so far; None is not counted.
 
     `cached` (read from a cache) and `cache_written` are parts of `prompt`, `reasoning` is one of `completion`.
+    `estimated` is whether any of them was not counted by the backend.
     """
 
     prompt: int | None = None
@@ -77,6 +78,7 @@ class UsageReported(Event, frozen=True, gc=False):
     cached: int | None = None
     reasoning: int | None = None
     cache_written: int | None = None
+    estimated: bool = False
 
     def merged(self, newer: "UsageReported") -> "UsageReported":
         """Both reports as one, field by field, the newer count winning where there are two."""
@@ -86,6 +88,7 @@ class UsageReported(Event, frozen=True, gc=False):
             self.cached if newer.cached is None else newer.cached,
             self.reasoning if newer.reasoning is None else newer.reasoning,
             self.cache_written if newer.cache_written is None else newer.cache_written,
+            estimated=self.estimated or newer.estimated,
         )
 
     def added(self, other: "UsageReported") -> "UsageReported":
@@ -96,6 +99,7 @@ class UsageReported(Event, frozen=True, gc=False):
             _sum(self.cached, other.cached),
             _sum(self.reasoning, other.reasoning),
             _sum(self.cache_written, other.cache_written),
+            estimated=self.estimated or other.estimated,
         )
 
 

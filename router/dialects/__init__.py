@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from router.canonical.events import Event, Frame
-from router.canonical.fold import Completed
+from router.canonical.events import Event, Frame, UsageReported
+from router.canonical.fold import Choice, Completed
 from router.errors import RouterError
 
 
@@ -34,6 +34,11 @@ class Encoder(Protocol):
     dialect: ClassVar[str]
     content_type: ClassVar[str]
 
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream has to tell what it cost."""
+        ...
+
     def forward(self, frame: Frame) -> bytes:
         """A frame that is already in this format: as it came, or nothing when the client must not see it."""
         ...
@@ -48,4 +53,10 @@ class Encoder(Protocol):
 
     def whole(self, completed: Completed) -> bytes:
         """A whole answer as one body."""
+        ...
+
+    def amended(
+        self, raw: bytes, *, choices: Sequence[Choice] | None = None, usage: UsageReported | None = None
+    ) -> bytes:
+        """A whole body that is already in this format, with other choices or counts; all else stays as it came."""
         ...

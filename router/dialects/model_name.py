@@ -5,6 +5,12 @@ from typing import Any, cast
 
 import msgspec
 
+
+class _Counted(msgspec.Struct):
+    usage: dict[str, msgspec.Raw] | None = None
+
+
+_USAGE = msgspec.json.Decoder(_Counted)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -45,6 +51,15 @@ def _patterns(model: str) -> tuple[bytes, ...]:
 def with_model(raw: bytes, model: str | None, shown: str) -> bytes:
     """One JSON text with another model name; see Renamer."""
     return Renamer(shown)(raw, model)
+
+
+def counted(text: bytes, counts: Mapping[str, Any]) -> dict[str, Any]:
+    """The `usage` of a JSON object with these counts in it; whatever else it holds stays."""
+    try:
+        known = _USAGE.decode(text).usage
+    except msgspec.ValidationError:
+        known = None
+    return {**(known or {}), **counts}
 
 
 def with_fields(text: bytes, changes: Mapping[str, Any]) -> bytes:

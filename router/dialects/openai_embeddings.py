@@ -13,7 +13,7 @@ from router.canonical.adapter import Vectors
 from router.canonical.events import UsageReported
 from router.canonical.request import EmbedRequest, Wire
 from router.dialects.failures import UNREADABLE
-from router.dialects.model_name import with_model
+from router.dialects.model_name import counted, with_fields, with_model
 from router.dialects.openai_body import decode_fields, decode_typed
 from router.errors import BackendFailed, InvalidParameter
 
@@ -41,6 +41,11 @@ class _Item(Struct):
 
 class _Usage(Struct):
     prompt_tokens: int | None = None
+    total_tokens: int | None = None
+
+    def reported(self) -> UsageReported:
+        """Embeddings are made of a prompt alone, which some servers give as the total only."""
+        return UsageReported(self.total_tokens if self.prompt_tokens is None else self.prompt_tokens)
 
 
 class _Answer(Struct):
@@ -120,23 +125,27 @@ def decode(body: bytes, shown: str, *, base64: bool, expected: int) -> Vectors:
     as_asked = items == found and all(_is_text(item.embedding) == base64 for item in items)
     return Vectors(
         vectors=tuple(item.embedding for item in items),
-        usage=UsageReported(answer.usage.prompt_tokens) if answer.usage else None,
+        usage=answer.usage.reported() if answer.usage else None,
         raw=with_model(body, answer.model, shown) if as_asked else None,
     )
 
 
 def render(answer: Vectors, *, model: str, base64: bool) -> bytes:
     """The body for a client; raises BackendFailed for vectors that are none."""
+    counts = _counts(answer.usage or UsageReported())
     if answer.raw is not None:
-        return answer.raw
-    tokens = (answer.usage.prompt if answer.usage else None) or 0
+        return with_fields(answer.raw, {"usage": counted(answer.raw, counts)}) if "estimated" in counts else answer.raw
     try:
         vectors = [_as_text(vector) if base64 else _as_numbers(vector) for vector in answer.vectors]
     except (*UNREADABLE, ValueError):
         raise BackendFailed("the backend's embeddings cannot be read") from None
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return msgspec.json.encode({"object": "list", "data": data, "model": model, "usage": usage})
+    return msgspec.json.encode({"object": "list", "data": data, "model": model, "usage": counts})
+
+
+def _counts(usage: UsageReported) -> dict[str, Any]:
+    counts = {"prompt_tokens": usage.prompt or 0, "total_tokens": usage.prompt or 0}
+    return {**counts, "estimated": True} if usage.estimated else counts
 
 
 def _is_text(vector: Raw) -> bool:

@@ -88,6 +88,7 @@ class _Response:
             await answer.stream(self._encoder, self._write)
         else:
             self._body = await answer.body(self._encoder)
+            self._progress.usage = answer.usage
 
     async def _write(self, piece: bytes) -> None:
         self._watch.sent()

@@ -1,6 +1,5 @@
 """`/v1/embeddings`."""
 
-import asyncio
 from typing import Any
 
 from litestar import Request, Response, post
@@ -15,7 +14,7 @@ from router.surfaces.drain import Drain
 from router.surfaces.generate import TASK_HEADER
 from router.surfaces.headers import explaining, header
 from router.surfaces.watch import Watch
-from router.usage import tokens
+from router.usage.tokenizer import Tokenizer
 
 DECODED_WARNING = "token ids were decoded as cl100k_base"
 
@@ -30,7 +29,7 @@ def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list
         drain.enter(watch)
         try:
             async with watch:
-                asked = await _as_text(asked, progress)
+                asked = await _as_text(asked, progress, relay.tokenizer)
                 vectors = await relay.embed(asked, wanted, progress)
         finally:
             drain.leave(watch)
@@ -46,8 +45,8 @@ def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list
     return [embeddings]
 
 
-async def _as_text(asked: EmbedRequest, progress: Progress) -> EmbedRequest:
+async def _as_text(asked: EmbedRequest, progress: Progress, tokenizer: Tokenizer) -> EmbedRequest:
     if not asked.tokens:
         return asked
     progress.warning = DECODED_WARNING
-    return asked.with_inputs(await asyncio.to_thread(tokens.decode, asked.tokens))
+    return asked.with_inputs(await tokenizer.decode(asked.tokens))

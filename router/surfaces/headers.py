@@ -2,6 +2,7 @@
 
 from litestar.types import Scope
 
+from router.canonical.events import UsageReported
 from router.errors import RouterError
 from router.relay import Progress
 
@@ -19,7 +20,7 @@ def header(scope: Scope, name: bytes) -> str:
 
 
 def explaining(progress: Progress) -> RawHeaders:
-    """`x-turnout-*`: which backend and model, after how many attempts, why, and what could not be sent to it."""
+    """`x-turnout-*`: which backend and model, after how many attempts, why, what it was not told, who counted."""
     headers: RawHeaders = []
     for name, value in (
         (b"x-turnout-backend", progress.backend),
@@ -28,10 +29,15 @@ def explaining(progress: Progress) -> RawHeaders:
         (b"x-turnout-reason", progress.reason),
         (b"x-turnout-dropped", ", ".join(progress.dropped)),
         (b"x-turnout-warning", progress.warning),
+        (b"x-turnout-usage", _exactness(progress.usage)),
     ):
         if value:
             headers.append((name, _printable(value)))
     return headers
+
+
+def _exactness(usage: UsageReported | None) -> str:
+    return "" if usage is None else "estimated" if usage.estimated else "exact"
 
 
 def waiting(progress: Progress) -> RawHeaders:

@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 
-from router.canonical.events import Event, UsageReported
+from router.canonical.events import (
+    Event,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    UsageReported,
+)
 
 
 class Meter:
-    """What one answer has cost so far: the backend's counts, merged field by field, and times in seconds."""
+    """What one answer has cost so far: the backend's counts, merged field by field, and times in seconds.
 
-    __slots__ = ("ended_at", "first_content_at", "frames", "started_at", "usage")
+    `said` and `calls` are what is counted when the backend does not count: every text, and how many tools were called.
+    """
+
+    __slots__ = ("calls", "ended_at", "first_content_at", "frames", "said", "started_at", "usage")
 
     def __init__(self, started_at: float) -> None:
         self.started_at = started_at
@@ -16,13 +26,30 @@ class Meter:
         self.ended_at: float | None = None
         self.frames = 0
         self.usage: UsageReported | None = None
+        self.said: list[str] = []
+        self.calls = 0
 
     def observe(self, events: Sequence[Event]) -> None:
         """Takes note of the events of one frame."""
         self.frames += 1
         for event in events:
-            if type(event) is UsageReported:
+            if type(event) is TextDelta or type(event) is ReasoningDelta:
+                self.said.append(event.text)
+            elif type(event) is UsageReported:
                 self.usage = event if self.usage is None else self.usage.merged(event)
+            elif type(event) is ToolCallDelta:
+                self.said.append(event.arguments)
+            elif type(event) is ToolCallStarted:
+                self.said.append(event.name)
+                self.calls += 1
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to estimate. A prompt of no tokens, or no tokens for what was said, is no count."""
+        usage = self.usage
+        if usage is None or not usage.prompt or usage.completion is None:
+            return False
+        return usage.completion > 0 or not any(self.said)
 
     def content(self, now: float) -> None:
         """The first content is here."""

@@ -22,11 +22,8 @@ from tests.fakes.journal import Recorded
 from tests.running import RunningRouter, running
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "golden_ollama.json"
-LATER = {"missing_eval_counts"}
 CASES: dict[str, dict[str, Any]] = {
-    case["name"]: case
-    for case in json.loads(GOLDEN.read_text())
-    if case["name"] not in LATER and case.get("direction") != "mirror"
+    case["name"]: case for case in json.loads(GOLDEN.read_text()) if case.get("direction") != "mirror"
 }
 NO_RULES = {
     "first chunk delta has role assistant",

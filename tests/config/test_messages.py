@@ -6,7 +6,10 @@ from router.config import Problem, parse
 from tests.config.reading import BACKEND, complaints, problems
 
 ALIAS_KEYS = "targets, tags, options, context_length, max_tokens"
-BACKEND_KEYS = "type, url, api_key, enabled, max_parallel, timeouts, headers, models, embedding_batch"
+BACKEND_KEYS = (
+    "type, url, api_key, enabled, max_parallel, timeouts, headers, models, embedding_batch, "
+    "stream, whole_only, stream_only"
+)
 EXPOSED = (
     "0.0.0.0 is reachable from other machines but no key is asked "
     "(set auth.api_keys, or auth.open: true to accept everybody)"

@@ -6,6 +6,7 @@ from hypothesis import settings as bounded
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from router.declared import declared_at
 from router.settings import (
     AliasSettings,
     AuthSettings,
@@ -15,7 +16,6 @@ from router.settings import (
     ServerSettings,
     Settings,
     cross_check,
-    declared_at,
     nearest,
     normalise_url,
 )
@@ -152,6 +152,24 @@ def test_another_address_needs_a_key_or_an_explicit_yes(auth):
     for too_little in ({}, {"open": False}, {"open": "false"}, {"api_keys": []}):
         with pytest.raises(ValidationError, match="reachable from other machines"):
             Settings.model_validate({"server": {"host": "0.0.0.0"}, "auth": too_little})
+
+
+@pytest.mark.parametrize(
+    "contradiction",
+    [
+        {"stream": False, "stream_only": ["m"]},
+        {"whole_only": ["m"], "stream_only": ["m"]},
+        {"whole_only": ["*"], "stream_only": ["m"]},
+        {"whole_only": ["m"], "stream_only": ["*"]},
+    ],
+)
+def test_a_model_cannot_be_in_streams_only_and_unable_to_stream(contradiction):
+    with pytest.raises(ValidationError, match="unable to stream"):
+        BackendSettings(type="openai", url="http://h", **contradiction)
+
+
+def test_some_models_may_stream_only_and_others_not_at_all():
+    BackendSettings(type="openai", url="http://h", whole_only=("a",), stream_only=("b",))
 
 
 def test_conflicts_reach_pydantic_with_their_places():

@@ -47,7 +47,9 @@ def chat(persona: Persona, ask: Ask) -> Answer:
     if reply.tool:
         said.append({"content": "", "tool_calls": [_tool_call(persona, reply.tool)]})
     parts = [{"message": {"role": "assistant", **part}} for part in said]
-    return _told(ask, fields, reply=reply, parts=parts, empty={"message": {"role": "assistant", "content": ""}})
+    return _told(
+        persona, ask, fields=fields, reply=reply, parts=parts, empty={"message": {"role": "assistant", "content": ""}}
+    )
 
 
 def generate(persona: Persona, ask: Ask) -> Answer:
@@ -63,7 +65,7 @@ def generate(persona: Persona, ask: Ask) -> Answer:
         return _loaded(fields, {"response": ""})
     reply = completion_of(persona, prompt, limit=_limit(fields))
     parts = [{"response": piece} for piece in reply.content]
-    return _told(ask, fields, reply=reply, parts=parts, empty={"response": ""})
+    return _told(persona, ask, fields=fields, reply=reply, parts=parts, empty={"response": ""})
 
 
 def embed(persona: Persona, ask: Ask) -> Answer:
@@ -82,7 +84,8 @@ def embed(persona: Persona, ask: Ask) -> Answer:
     vectors = [shortened(vector(text, model.embedding_length), dimensions) for text in texts]
     counted = {"prompt_eval_count": sum(len(text.split()) for text in texts)}
     metrics = {"total_duration": 14_143_917, "load_duration": 1_019_500, **counted}
-    return go_whole({"model": fields["model"], "embeddings": vectors, **_without_zeros(metrics)})
+    told = _without_zeros(metrics) if persona.counts else {}
+    return go_whole({"model": fields["model"], "embeddings": vectors, **told})
 
 
 def embeddings(persona: Persona, ask: Ask) -> Answer:
@@ -96,9 +99,15 @@ def embeddings(persona: Persona, ask: Ask) -> Answer:
 
 
 def _told(
-    ask: Ask, fields: Mapping[str, Any], *, reply: Reply, parts: list[dict[str, Any]], empty: dict[str, Any]
+    persona: Persona,
+    ask: Ask,
+    *,
+    fields: Mapping[str, Any],
+    reply: Reply,
+    parts: list[dict[str, Any]],
+    empty: dict[str, Any],
 ) -> Answer:
-    done = {"done": True, "done_reason": reply.finish, **_metrics(reply)}
+    done = {"done": True, "done_reason": reply.finish, **(_metrics(reply) if persona.counts else {})}
     if fields.get("stream") is False or ask.whole:
         return go_whole({**_head(fields), **_folded(parts, empty), **done})
     lines = [{**_head(fields), **part, "done": False} for part in parts]

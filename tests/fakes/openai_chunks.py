@@ -50,6 +50,8 @@ def completion(persona: Persona, reply: Reply, *, model: str) -> dict[str, Any]:
         message["tool_calls"] = [_call(persona, reply.tool)]
     choice = {"index": 0, "message": message, "finish_reason": _finish(reply)}
     answer = {**head(persona, model, kind="chat.completion"), "choices": [choice], "usage": usage(reply)}
+    if not persona.counts:
+        return {key: value for key, value in answer.items() if key != "usage"}
     return {**answer, "timings": timings(reply)} if persona.flavour == "llama_cpp" else answer
 
 
@@ -94,6 +96,8 @@ def _ending(persona: Persona, reply: Reply, *, common: Mapping[str, Any], includ
     llama = {"timings": timings(reply)} if persona.flavour == "llama_cpp" else {}
     counts = {"usage": usage(reply), **llama}
     done = ["[DONE]"] if persona.send_done else []
+    if not persona.counts:
+        return [finish, *done]
     if not include_usage:
         return [{**finish, **llama}, *done]
     if persona.usage_on_finish_chunk:

@@ -67,7 +67,8 @@ def embeddings(persona: Persona, ask: Ask) -> Answer:
     ]
     count = sum(len(item.split()) if isinstance(item, str) else len(item) for item in inputs)
     usage = {"prompt_tokens": count, "total_tokens": count}
-    return whole({"object": "list", "data": data, "model": fields.get("model", ""), "usage": usage})
+    counted = {"usage": usage} if persona.counts else {}
+    return whole({"object": "list", "data": data, "model": fields.get("model", ""), **counted})
 
 
 def models(persona: Persona, ask: Ask) -> Answer:

@@ -70,6 +70,7 @@ class Persona:
         self.send_done = True
         self.key: str | None = None
         """With a key, claude answers nobody who does not send it."""
+        self.counts = True
         self.journal = Journal()
         self.vocabulary = Vocabulary()
         self._rng = random.Random(0)

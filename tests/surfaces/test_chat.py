@@ -95,11 +95,13 @@ async def test_usage_on_the_finish_chunk_is_not_shown_unasked(r, fake):
 async def test_headers_say_who_answered_and_why(r, fake, stream):
     response = await r.client.post(CHAT, json=asked("assistant", stream=stream))
     told = {name: value for name, value in response.headers.items() if name.startswith("x-turnout-")}
+    counted = {} if stream else {"x-turnout-usage": "exact"}
     assert told == {
         "x-turnout-backend": "desk",
         "x-turnout-model": MODELS[fake.flavour],
         "x-turnout-attempts": "1",
         "x-turnout-reason": "alias assistant",
+        **counted,
     }
 
 

@@ -81,13 +81,13 @@ class _Reader:
 
     def __init__(self, shown: str) -> None:
         self._shown = shown
-        self._started = False
+        self.started = False
         self._ids: set[str] = set()
 
     def events(self, line: _Line) -> tuple[Event, ...]:
         events: list[Event] = []
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             events.append(Started("", self._shown, seconds(line.created_at)))
         if line.message is not None:
             self._say(line.message, events)
@@ -132,7 +132,9 @@ class StreamDecoder:
         self.failure = None
         self._cutter = ndjson.Cutter()
         self._reader = _Reader(shown)
+        self._shown = shown
         self._ended = False
+        self._body: list[bytes] = []
 
     @property
     def ended(self) -> bool:
@@ -146,15 +148,30 @@ class StreamDecoder:
     def finish(self) -> list[Frame]:
         """The end of the connection; raises StreamBroken unless a line with `done: true` came."""
         frames = self._frames(self._cutter.finish())
+        if self._body:
+            return self._unstreamed(b"\n".join(self._body))
         if not self._ended and not self.failure:
             raise StreamBroken("the backend's answer ended without its end marker")
         return frames
+
+    def _unstreamed(self, body: bytes) -> list[Frame]:
+        """The events of one JSON body, spread over lines by a server that does not stream."""
+        try:
+            frame = decode_whole(body, self._shown)
+        except BackendFailed as error:
+            self.failure = StreamBroken(error.message)
+            return []
+        self._ended = True
+        return [Frame(b"", frame.events)]
 
     def _frames(self, lines: Sequence[bytes]) -> list[Frame]:
         frames: list[Frame] = []
         for raw in lines:
             if self.failure or self._ended:
                 break
+            if self._body or (raw == b"{" and not self._reader.started):
+                self._body.append(raw)
+                continue
             try:
                 line = _DECODER.decode(raw)
             except UNREADABLE:

@@ -16,29 +16,16 @@ from router.canonical.events import (
     Refused,
     Started,
     TextDelta,
-    ToolCallDelta,
-    ToolCallStarted,
     UsageReported,
 )
 from router.dialects import sse
 from router.dialects.failures import UNREADABLE, read_in_band
 from router.dialects.model_name import Renamer, with_fields, with_model
-from router.dialects.openai_chat.ids import new_call_id
+from router.dialects.openai_chat.calls import Call, Calls
 from router.dialects.undecoded import ABSENT, given
 from router.errors import BackendFailed, RouterError, StreamBroken
 
 DONE = b"[DONE]"
-
-
-class _Function(Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Call(Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
 
 
 class _Details(Struct):
@@ -50,14 +37,18 @@ class _Details(Struct):
 class _Usage(Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
 
     def reported(self) -> UsageReported:
         prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        said = self.completion_tokens
+        if said is None and self.prompt_tokens and self.total_tokens:
+            said = self.total_tokens - self.prompt_tokens
         return UsageReported(
             self.prompt_tokens,
-            self.completion_tokens,
+            said,
             prompt.cached_tokens if prompt else None,
             completion.reasoning_tokens if completion else None,
             prompt.cache_write_tokens if prompt else None,
@@ -89,7 +80,7 @@ class _Said(Struct):
     reasoning: str | None = None
     thinking_blocks: list[Raw] | None = None
     refusal: str | None = None
-    tool_calls: list[_Call] | None = None
+    tool_calls: list[Call] | None = None
 
 
 class _Choice(Struct):
@@ -114,55 +105,6 @@ class _Chunk(Struct):
 _DECODER = msgspec.json.Decoder(_Chunk)
 
 
-class _Calls:
-    """Numbers the tool calls of an answer, for servers that leave out index or id, or number every call 0."""
-
-    def __init__(self) -> None:
-        self._ids: dict[tuple[int, int], str] = {}
-        self._numbers: dict[tuple[int, int], int] = {}
-        self._latest: dict[int, int] = {}
-
-    def any(self, choice: int) -> bool:
-        """Whether the choice has called a tool."""
-        return choice in self._latest
-
-    def events(self, choice: int, calls: Sequence[_Call]) -> tuple[list[Event], bool]:
-        """The events of some calls, and whether they came as they should: numbered, the first piece with an id."""
-        events: list[Event] = []
-        whole = True
-        for call in calls:
-            function = call.function or _Function()
-            index = self._index(choice, call, function.name)
-            if (choice, index) not in self._ids:
-                call_id = call.id or new_call_id()
-                self._ids[choice, index] = call_id
-                events.append(ToolCallStarted(index, call_id, function.name or "", choice))
-                whole = whole and bool(call.id)
-            whole = whole and call.index == index
-            if function.arguments:
-                events.append(ToolCallDelta(index, function.arguments, choice))
-        return events, whole
-
-    def _index(self, choice: int, call: _Call, name: str | None) -> int:
-        latest = self._latest.get(choice, -1)
-        known = latest if call.index is None else self._numbers.get((choice, call.index), -1)
-        if known >= 0 and not _begins(call, name, self._ids[choice, known]):
-            return known
-        is_free = call.index is not None and (choice, call.index) not in self._ids
-        index = call.index if call.index is not None and is_free else latest + 1
-        self._latest[choice] = max(latest, index)
-        if call.index is not None:
-            self._numbers[choice, call.index] = index
-        return index
-
-
-def _begins(call: _Call, name: str | None, known_id: str) -> bool:
-    """Whether a piece that could belong to a known call begins another one."""
-    if call.id:
-        return call.id != known_id and (bool(name) or call.index is None)
-    return bool(name) and call.index is None
-
-
 class StreamDecoder:
     """Reads one streamed answer; `shown` replaces the backend's model name in every frame.
 
@@ -179,9 +121,11 @@ class StreamDecoder:
         self._strict_end = strict_end
         self._choices = choices
         self._cutter = sse.Cutter()
-        self._calls = _Calls()
+        self._calls = Calls()
         self._started = False
         self._ended = False
+        self._untouched = True
+        self._body = bytearray()
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._summed: UsageReported | None = None
@@ -193,14 +137,15 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that a read completes; after a failure, nothing."""
+        if (self._untouched or self._body) and self._collects(data):
+            return []
         return self._frames(self._cutter.feed(data))
 
     def finish(self) -> list[Frame]:
         """The end of the connection; raises StreamBroken unless the end marker came."""
-        rest = self._cutter.finish()
-        if not self._started and rest and rest[0].startswith(b"{"):
-            return self._unstreamed(rest[0])
-        frames = self._frames(rest)
+        if self._body:
+            return self._unstreamed(bytes(self._body))
+        frames = self._frames(self._cutter.finish())
         if self._ended or self.failure:
             return frames
         if self._strict_end or not self._finished or self._open - self._finished:
@@ -208,15 +153,29 @@ class StreamDecoder:
         self._ended = True
         return [*frames, Frame(b"", (Ended(),))]
 
+    def _collects(self, data: bytes) -> bool:
+        """Whether this belongs to one JSON body, of a server that does not stream: no event begins with a brace."""
+        begun = data.lstrip() if self._untouched else data
+        self._untouched = not begun
+        if not self._body and not begun.startswith(b"{"):
+            return False
+        self._body += begun
+        if len(self._body) > sse.MAX_EVENT_BYTES:
+            raise StreamBroken("the backend sent an answer that is too large")
+        return True
+
     def _unstreamed(self, body: bytes) -> list[Frame]:
-        """The one JSON body of a server that was asked for a stream and does not do that."""
+        """The events of one JSON body. One that nobody understands cannot be told in pieces."""
         try:
-            frame = decode_whole(body, self._shown)
+            events = decode_whole(body, self._shown).events
         except BackendFailed as error:
             self.failure = StreamBroken(error.message)
             return []
+        if not any(isinstance(event, Finished) for event in events):
+            self.failure = StreamBroken("the backend's answer is no stream and cannot be made one")
+            return []
         self._ended = True
-        return [Frame(b"", frame.events)]
+        return [Frame(b"", events)]
 
     def _frames(self, events: Sequence[bytes]) -> list[Frame]:
         frames: list[Frame] = []
@@ -323,7 +282,7 @@ def decode_whole(body: bytes, shown: str) -> Frame:
     if chunk.choices is None:
         raise BackendFailed("the backend's answer has no choices")
     events: list[Event] = [Started(chunk.id or "", shown, int(chunk.created or 0))]
-    calls = _Calls()
+    calls = Calls()
     for choice in chunk.choices:
         said = choice.message or choice.delta
         if said is not None:
@@ -358,7 +317,7 @@ def _plain(chunk: _Chunk) -> TextDelta | None:
     return TextDelta(said.content, choice.index)
 
 
-def _reason(calls: _Calls, choice: int) -> str:
+def _reason(calls: Calls, choice: int) -> str:
     return "tool_calls" if calls.any(choice) else "stop"
 
 

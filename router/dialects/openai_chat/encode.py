@@ -22,6 +22,7 @@ from router.canonical.events import (
     UsageReported,
 )
 from router.canonical.fold import Choice, Completed
+from router.dialects.model_name import counted, with_fields
 from router.dialects.openai_chat.ids import NAME, new_completion_id
 from router.errors import RouterError
 
@@ -45,6 +46,11 @@ class Encoder:
         self._forwarded = False
         self._usage: UsageReported | None = None
         self._usage_frames: list[bytes] = []
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream has to tell what it cost."""
+        return self._include_usage
 
     def forward(self, frame: Frame) -> bytes:
         """A frame of a backend of the same format; usage-only frames wait for the end, and go if not asked for."""
@@ -112,6 +118,17 @@ class Encoder:
             body["usage"] = usage_object(completed.usage)
         return _encode(body)
 
+    def amended(
+        self, raw: bytes, *, choices: Sequence[Choice] | None = None, usage: UsageReported | None = None
+    ) -> bytes:
+        """A backend's own `chat.completion` with other choices or other counts; what else it says stays."""
+        changes: dict[str, Any] = {}
+        if choices is not None:
+            changes["choices"] = [_whole_choice(choice) for choice in choices]
+        if usage is not None:
+            changes["usage"] = counted(raw, usage_object(usage))
+        return with_fields(raw, changes)
+
     def _open(self, started: Started) -> None:
         head = {
             "id": started.id or new_completion_id(),
@@ -123,6 +140,8 @@ class Encoder:
 
     def _count(self, usage: UsageReported) -> None:
         self._usage = usage if self._usage is None else self._usage.merged(usage)
+        if usage.estimated:
+            self._usage_frames.clear()
 
     def _chunk(self, choices: Any, **more: Any) -> bytes:
         if not self._head:
@@ -249,6 +268,8 @@ def usage_object(usage: UsageReported) -> dict[str, Any]:
         body.setdefault("prompt_tokens_details", {})["cache_write_tokens"] = usage.cache_written
     if usage.reasoning is not None:
         body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    if usage.estimated:
+        body["estimated"] = True
     return body
 
 

@@ -17,6 +17,7 @@ _FOREIGN_OPTIONS = OLLAMA_OPTIONS | CLAUDE_OPTIONS
 _LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")
 """Every name of the output limit; llama.cpp obeys the last one first."""
 
+_TRUE = Raw(b"true")
 _STREAM_OPTIONS = msgspec.json.Decoder(dict[str, Raw] | None)
 
 
@@ -35,6 +36,9 @@ def render_request(request: ChatRequest, model: str, profile: Profile, overrides
     if profile.max_tokens is not None:
         _cap(fields, profile.max_tokens)
     fields["model"] = model
+    if request.stream != (fields.get("stream") == _TRUE):
+        fields["stream"] = request.stream
+        fields.pop("stream_options", None)
     for key, value in overrides.items():
         if value is None:
             fields.pop(key, None)
