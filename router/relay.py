@@ -16,7 +16,7 @@ from router.canonical.adapter import Adapter, Attempt, Reply, Vectors
 from router.canonical.events import Ended, Finished, Frame, UsageReported
 from router.canonical.fold import fold
 from router.canonical.request import ChatRequest, EmbedRequest
-from router.dialects import Encoder
+from router.dialects import Encoder, openai_chat
 from router.errors import (
     BackendError,
     BackendFailed,
@@ -162,7 +162,7 @@ class Relay:
                 batches = reply.batches()
                 first = await (_first_content(batches) if request.stream else _all(batches))
                 if asked is not request:
-                    first = _rewritten(first, progress.backend)
+                    first = _rewritten(first, progress.backend, reply.dialect)
                 self._commit(progress)
                 bill = partial(settled, meter, request, self.tokenizer)
                 await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill))
@@ -282,12 +282,13 @@ async def _all(batches: AsyncIterator[Sequence[Frame]]) -> list[Frame]:
     return [frame async for batch in batches for frame in batch]
 
 
-def _rewritten(frames: Sequence[Frame], backend: str) -> list[Frame]:
+def _rewritten(frames: Sequence[Frame], backend: str, dialect: str) -> list[Frame]:
     """An answer that came whole and is wanted as a stream, or the other way round: what it means, without its bytes.
 
-    All of it is in these frames. Raises BackendFailed for one that nobody understands.
+    All of it is in these frames. Raises BackendFailed for one that nobody understands: in OpenAI's format a frame
+    without events is one whose fields have unknown types, in others it only keeps the connection alive.
     """
-    is_understood = all(frame.events for frame in frames)
+    is_understood = dialect != openai_chat.NAME or all(frame.events for frame in frames)
     if not is_understood or not any(isinstance(event, Finished) for frame in frames for event in frame.events):
         raise BackendFailed(f"{backend} gave an answer that cannot be told in another form")
     return [Frame(b"", frame.events) for frame in frames]

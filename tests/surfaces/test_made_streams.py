@@ -8,7 +8,7 @@ import pytest
 from tests.fakes import FakeBackend, Faults, Scripted
 from tests.running import running
 from tests.surfaces.asking import CHAT, alias, asked, backends, error_of, saying, streamed
-from tests.surfaces.test_chat import KINDS, MODELS
+from tests.surfaces.test_chat import MODELS
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ WEATHER = {
 }
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["ollama", "openai", "llama_cpp"])
 async def fake(request, anyio_backend) -> AsyncIterator[FakeBackend]:
     async with FakeBackend(flavour=request.param) as fake:
         yield fake
@@ -185,3 +185,14 @@ async def test_a_whole_answer_that_nobody_understands_is_not_made_an_empty_strea
         async with running(config(fake, **setting)) as r:
             response = await r.client.post(CHAT, json=asked("a", stream=True))
     assert (response.status_code, error_of(response)["type"]) == (502, "server_error")
+
+
+async def test_claude_streams_a_whole_answer_and_tells_a_stream_whole():
+    async with FakeBackend(flavour="claude") as fake:
+        async with running(config(fake, stream=False)) as r:
+            answer = await streamed(r.client, "a", **WANTED)
+        async with running(config(fake, stream_only=["*"])) as r:
+            response = await r.client.post(CHAT, json=asked("a"))
+        assert [bool(request.json.get("stream")) for request in fake.requests] == [False, True]
+    assert (answer.text, answer.done) == (fake.reply, True)
+    assert response.json()["choices"][0]["message"]["content"] == fake.reply

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import FakeBackend, Scripted
 from tests.running import RunningRouter, running
 from tests.surfaces.asking import CHAT, alias, asked, backends, streamed
-from tests.surfaces.test_chat import KINDS, MODELS
+from tests.surfaces.test_chat import MODELS
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ ESTIMATE = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14, "est
 """Two words in one message; "Hello from the fake." in five tokens."""
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["ollama", "openai", "llama_cpp"])
 async def fake(request, anyio_backend) -> AsyncIterator[FakeBackend]:
     async with FakeBackend(flavour=request.param) as fake:
         yield fake
