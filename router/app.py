@@ -1,7 +1,7 @@
 """The composition root: settings to objects to Litestar. The only module that builds things."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -27,7 +27,11 @@ from router.surfaces.embeddings import embedding_routes
 from router.surfaces.generate import chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
+from router.surfaces.metrics import labels_from, metrics_routes
 from router.surfaces.models import model_routes
+from router.surfaces.recording import Recorder
+from router.usage.metrics import Metrics
+from router.usage.record import Sink
 
 CLOSE_TIMEOUT_S = 5.0
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
@@ -44,12 +48,18 @@ class Router:
     drain: Drain
 
 
-def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Router:
-    """Builds a router. `optional` names backends that are only looked for, and are no fault while absent."""
+def build(settings: Settings, *, optional: frozenset[str] = frozenset(), sinks: Sequence[Sink] = ()) -> Router:
+    """Builds a router. `optional` names backends that are only looked for, and are no fault while absent.
+
+    `sinks` take the record of every request, besides those that the settings ask for.
+    """
     fleet = build_fleet(settings, optional=optional)
     drain = Drain(settings.server.drain_s)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional)
-    relay = Relay(fleet, Gate({name: backend.max_parallel for name, backend in settings.backends.items()}))
+    gate = Gate({name: backend.max_parallel for name, backend in settings.backends.items()})
+    relay = Relay(fleet, gate)
+    metrics = Metrics(labels_from(fleet))
+    recorder = Recorder((metrics.record, *sinks))
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys([key.get_secret_value() for key in settings.auth.api_keys])
@@ -59,6 +69,7 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Rout
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
+            *metrics_routes(metrics, fleet, gate=gate, drain=drain),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
@@ -67,7 +78,7 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Rout
         openapi_config=None,
         logging_config=None,
     )
-    return Router(RequestIds(app), fleet, prober, drain)
+    return Router(RequestIds(app, recorder), fleet, prober, drain)
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:

@@ -27,6 +27,7 @@ from router.routing.catalog import Catalog
 from router.routing.health import Health
 from router.routing.plan import Candidate, Plan, Wanted, plan
 from router.usage.meter import Meter
+from router.usage.record import FailedAttempt
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Progress:
     """How far a request has come: what the answer's headers say, whether it succeeds or fails.
 
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
-    to answer, so that no other can take over.
+    to answer, so that no other can take over. `meter` is that of the last attempt, `failed` are those that failed.
     """
 
     reason: str = ""
@@ -53,6 +54,8 @@ class Progress:
     warning: str = ""
     sole: bool = False
     committed: bool = False
+    meter: Meter | None = None
+    failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +128,13 @@ class Relay:
         """
 
         async def serve(candidate: Candidate) -> None:
-            meter = Meter(asyncio.get_running_loop().time())
+            meter = progress.meter = Meter(asyncio.get_running_loop().time())
             adapter = self.fleet.adapters[candidate.target.backend]
             async with adapter.chat(request, _attempt(candidate, request.model)) as reply:
                 progress.dropped = reply.dropped
                 batches = reply.batches()
                 first = await _first_content(batches)
+                meter.content(asyncio.get_running_loop().time())
                 self._commit(progress)
                 await deliver(Answer(reply, first, batches, meter))
 
@@ -141,7 +145,10 @@ class Relay:
 
         async def serve(candidate: Candidate) -> Vectors:
             adapter = self.fleet.adapters[candidate.target.backend]
+            meter = progress.meter = Meter(asyncio.get_running_loop().time())
             vectors = await adapter.embed(request, _attempt(candidate, request.model))
+            if vectors.usage is not None:
+                meter.observe((vectors.usage,))
             progress.dropped = vectors.dropped
             self._commit(progress)
             return vectors
@@ -212,6 +219,7 @@ class Relay:
 
     def _report(self, candidate: Candidate, progress: Progress, error: RouterError) -> None:
         target = candidate.target
+        progress.failed.append(FailedAttempt(target.backend, target.model, type(error).code))
         self._blame(target.backend, target.model, error)
         if isinstance(error, BackendError):
             logger.warning("attempt %d on %s failed: %s", progress.attempts, target, _remembered(error))

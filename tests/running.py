@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import uvicorn
 
 from router.app import Router, build
 from router.settings import Settings
+from router.usage.record import Sink
 
 STOP_TIMEOUT_S = 5.0
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -34,14 +35,14 @@ class RunningRouter:
 
 @asynccontextmanager
 async def running(
-    config: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    config: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, sinks: Sequence[Sink] = ()
 ) -> AsyncGenerator[RunningRouter]:
     """Serves a router with these settings on a free port; every backend has been looked at once.
 
     At the end every answer must be over: one that outlives its client fails the test.
     """
     settings = Settings.model_validate({"server": {"port": 0}, **config})
-    router = build(settings)
+    router = build(settings, sinks=sinks)
     server = uvicorn.Server(
         uvicorn.Config(router.app, port=0, log_level="error", access_log=False, lifespan="on", server_header=False)
     )

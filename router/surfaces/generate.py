@@ -10,6 +10,7 @@ from router.dialects import openai_chat
 from router.routing.plan import Wanted
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
+from router.surfaces.recording import entry_of
 
 TASK_HEADER = "x-turnout-task"
 
@@ -19,6 +20,7 @@ def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteH
 
     @post(["/v1/chat/completions", "/chat/completions"], status_code=200, include_in_schema=False)
     async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
+        entry_of(request.scope).operation = "chat"
         body = await read_body(request, max_body_bytes)
         asked = openai_chat.parse_request(body)
         wanted = Wanted(
