@@ -32,6 +32,7 @@ from router.surfaces.models import model_routes
 from router.surfaces.recording import Recorder
 from router.usage.metrics import Metrics
 from router.usage.record import Sink
+from router.usage.request_log import log_request
 
 CLOSE_TIMEOUT_S = 5.0
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
@@ -59,7 +60,8 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset(), sinks: 
     gate = Gate({name: backend.max_parallel for name, backend in settings.backends.items()})
     relay = Relay(fleet, gate)
     metrics = Metrics(labels_from(fleet))
-    recorder = Recorder((metrics.record, *sinks))
+    logged = (log_request,) if settings.server.log_requests else ()
+    recorder = Recorder((metrics.record, *logged, *sinks))
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys([key.get_secret_value() for key in settings.auth.api_keys])

@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 import rich_click as click
 from pydantic import ValidationError
 from rich.console import Console
-from rich.logging import RichHandler
 
 from router import __version__
 from router.config import ConfigError, find, load
@@ -105,11 +104,12 @@ def route(model: str, task: str | None, config: Path | None) -> None:
 def _serve(settings: Settings, *, look_around: bool, demo: bool) -> None:
     from router.banner import welcome
     from router.embedded import EmbeddedFailed, EmbeddedUnavailable
+    from router.logs import log_to_terminal
     from router.serving import CannotListen, Start
     from router.serving import run as run_loop
     from router.serving import serve as run_server
 
-    _log_to_terminal(settings.server.log_level)
+    log_to_terminal(settings.server.log_level)
     console = _terminal()
     start = Start(settings, look_around=look_around, demo=demo)
     needs_key = bool(settings.auth.api_keys)
@@ -178,17 +178,6 @@ def _overridden(settings: Settings, **given: str | int | None) -> Settings:
 def _terminal() -> Console:
     """Standard output; into a file or a pipe, tables are as wide as they need to be."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-
-
-def _log_to_terminal(level: str) -> None:
-    handler: logging.Handler
-    if sys.stderr.isatty():
-        handler = RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=False)
-    else:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("router").setLevel(level.upper())
 
 
 def _fail(message: str) -> NoReturn:

@@ -96,6 +96,9 @@ class ServerSettings(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged."
     )
+    log_requests: bool = Field(
+        default=True, description="One line of log for every request, at level info. Never content, never keys."
+    )
 
 
 class AuthSettings(_Section):

@@ -198,3 +198,13 @@ async def test_a_sink_that_fails_spoils_neither_the_answer_nor_the_others(fake, 
     assert answer.done
     assert "a record was lost: ValueError" in caplog.text
     assert "planted" not in caplog.text
+
+
+@pytest.mark.parametrize("on", [True, False])
+async def test_a_request_is_one_line_in_the_log_unless_switched_off(fake, caplog, on):
+    caplog.set_level("INFO", "router.requests")
+    async with running({"server": {"log_requests": on}, "backends": backends({"desk": fake})}) as r:
+        await streamed(r.client, f"desk/{MODELS[fake.flavour]}")
+        await eventually(lambda: idle(r))
+    lines = [record for record in caplog.records if record.name == "router.requests"]
+    assert [line.levelname for line in lines] == ["INFO"] * on
