@@ -4,12 +4,13 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
+import json
 import logging
 import os
 import sys
 from pathlib import Path
 from random import random
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
 from pydantic import ValidationError
@@ -19,6 +20,9 @@ from router import __version__
 from router.config import ConfigError, find, load
 from router.errors import RouterError
 from router.settings import Settings
+
+if TYPE_CHECKING:
+    from router.doctor.findings import Findings
 
 PIPE_WIDTH = 200
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -101,6 +105,24 @@ def route(model: str, task: str | None, config: Path | None) -> None:
     _terminal().print(route_table(chosen))
 
 
+@main.command()
+@_config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(config: Path | None, *, as_json: bool) -> None:
+    """Look at every backend and say what is wrong and how to mend it. Exit status 1 when something is."""
+    from router.doctor.advice import complaints
+    from router.doctor.report import document, lines
+
+    findings = _examined(config)
+    wrong = complaints(findings)
+    if as_json:
+        click.echo(json.dumps(document(findings, wrong), indent=2))
+    else:
+        for line in lines(findings, wrong):
+            _terminal().print(line)
+    sys.exit(1 if wrong else 0)
+
+
 def _serve(settings: Settings, *, look_around: bool, demo: bool) -> None:
     from router.banner import welcome
     from router.embedded import EmbeddedFailed, EmbeddedUnavailable
@@ -127,14 +149,9 @@ def _looked_at(config: Path | None) -> Any:
     """A router whose backends have just been looked at."""
     from router.app import build, close
     from router.banner import look_at_all
-    from router.discovery import places, with_backends
 
     logging.getLogger("router.routing.prober").setLevel(logging.ERROR)
-    path = _existing(config)
-    settings, optional = _load(path), frozenset[str]()
-    if path is None:
-        around = places(os.environ, own_port=settings.server.port)
-        settings, optional = with_backends(settings, around), frozenset(around)
+    settings, optional = _with_surroundings(config)
     router = build(settings, optional=optional)
 
     async def look() -> None:
@@ -145,6 +162,34 @@ def _looked_at(config: Path | None) -> Any:
 
     asyncio.run(look())
     return router
+
+
+def _examined(config: Path | None) -> "Findings":
+    from router.app import build_fleet, close
+    from router.doctor.look import examine
+
+    settings, optional = _with_surroundings(config)
+    fleet = build_fleet(settings, optional=optional)
+
+    async def look() -> "Findings":
+        try:
+            return await examine(settings, fleet.adapters, optional=optional)
+        finally:
+            await close(fleet)
+
+    return asyncio.run(look())
+
+
+def _with_surroundings(config: Path | None) -> tuple[Settings, frozenset[str]]:
+    """The settings; without a file, with the places where a backend may be, and their names."""
+    from router.discovery import places, with_backends
+
+    path = _existing(config)
+    settings = _load(path)
+    if path is not None:
+        return settings, frozenset()
+    around = places(os.environ, own_port=settings.server.port)
+    return with_backends(settings, around), frozenset(around)
 
 
 def _existing(named: Path | None) -> Path | None:
