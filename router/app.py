@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
@@ -16,7 +17,7 @@ from router.auth import Keys
 from router.canonical.adapter import Adapter, BackendConfig, Timeouts
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
-from router.relay import Fleet, Relay
+from router.relay import Fleet, Relay, Tracing
 from router.routing.catalog import Alias, Catalog, Target
 from router.routing.health import Health
 from router.routing.prober import Prober
@@ -31,7 +32,7 @@ from router.surfaces.metrics import labels_from, metrics_routes
 from router.surfaces.models import model_routes
 from router.surfaces.recording import Recorder
 from router.usage.metrics import Metrics
-from router.usage.record import Sink
+from router.usage.record import RequestRecord, Sink
 from router.usage.request_log import log_request
 
 CLOSE_TIMEOUT_S = 5.0
@@ -49,19 +50,38 @@ class Router:
     drain: Drain
 
 
-def build(settings: Settings, *, optional: frozenset[str] = frozenset(), sinks: Sequence[Sink] = ()) -> Router:
+class Telemetry(Tracing, Protocol):
+    """What makes traces of requests and their attempts."""
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """The same app with every request traced."""
+        ...
+
+    def record(self, record: RequestRecord) -> None:
+        """Takes note of what a traced request came to."""
+        ...
+
+
+def build(
+    settings: Settings,
+    *,
+    optional: frozenset[str] = frozenset(),
+    sinks: Sequence[Sink] = (),
+    telemetry: Telemetry | None = None,
+) -> Router:
     """Builds a router. `optional` names backends that are only looked for, and are no fault while absent.
 
-    `sinks` take the record of every request, besides those that the settings ask for.
+    `sinks` take the record of every request, besides those that the settings ask for. `telemetry` stays the caller's.
     """
     fleet = build_fleet(settings, optional=optional)
     drain = Drain(settings.server.drain_s)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional)
     gate = Gate({name: backend.max_parallel for name, backend in settings.backends.items()})
-    relay = Relay(fleet, gate)
+    relay = Relay(fleet, gate, telemetry)
     metrics = Metrics(labels_from(fleet))
     logged = (log_request,) if settings.server.log_requests else ()
-    recorder = Recorder((metrics.record, *logged, *sinks))
+    traced = (telemetry.record,) if telemetry else ()
+    recorder = Recorder((metrics.record, *logged, *traced, *sinks))
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys([key.get_secret_value() for key in settings.auth.api_keys])
@@ -80,7 +100,8 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset(), sinks: 
         openapi_config=None,
         logging_config=None,
     )
-    return Router(RequestIds(app, recorder), fleet, prober, drain)
+    served = RequestIds(app, recorder)
+    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain)
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from random import random
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from router.admission.gate import Gate
 from router.canonical.adapter import Adapter, Attempt, Reply, Vectors
@@ -37,6 +38,8 @@ MAX_QUEUE_WAIT_S = 120.0
 
 T = TypeVar("T")
 
+_UNTRACED = nullcontext()
+
 
 @dataclass(slots=True)
 class Progress:
@@ -46,6 +49,7 @@ class Progress:
     to answer, so that no other can take over. `meter` is that of the last attempt, `failed` are those that failed.
     """
 
+    operation: str = ""
     reason: str = ""
     attempts: int = 0
     backend: str = ""
@@ -112,12 +116,21 @@ class Answer:
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
 
+class Tracing(Protocol):
+    """Whoever wants to know when an attempt begins and how it ends."""
+
+    def attempt(self, progress: Progress, *, kind: str) -> AbstractContextManager[None]:
+        """Surrounds one attempt on a backend of this kind; sees the exception that ends it and must not keep it."""
+        ...
+
+
 class Relay:
     """Takes requests to backends. Holds no state of its own between requests."""
 
-    def __init__(self, fleet: Fleet, gate: Gate) -> None:
+    def __init__(self, fleet: Fleet, gate: Gate, tracing: Tracing | None = None) -> None:
         self.fleet = fleet
         self._gate = gate
+        self._tracing = tracing
 
     async def chat(
         self, request: ChatRequest, wanted: Wanted, progress: Progress, deliver: Callable[[Answer], Awaitable[None]]
@@ -138,6 +151,7 @@ class Relay:
                 self._commit(progress)
                 await deliver(Answer(reply, first, batches, meter))
 
+        progress.operation = "chat"
         await self._first_to_serve(wanted, progress, serve)
 
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:
@@ -153,6 +167,7 @@ class Relay:
             self._commit(progress)
             return vectors
 
+        progress.operation = "embeddings"
         return await self._first_to_serve(wanted, progress, serve)
 
     def _commit(self, progress: Progress) -> None:
@@ -213,9 +228,15 @@ class Relay:
         async with self._gate.admit(backend, max_wait_s=MAX_QUEUE_WAIT_S):
             was_trial = health.started(backend, now=asyncio.get_running_loop().time())
             try:
-                return await serve(candidate)
+                with self._traced(progress):
+                    return await serve(candidate)
             finally:
                 health.ended(backend, was_trial=was_trial)
+
+    def _traced(self, progress: Progress) -> AbstractContextManager[None]:
+        if self._tracing is None:
+            return _UNTRACED
+        return self._tracing.attempt(progress, kind=self.fleet.adapters[progress.backend].kind)
 
     def _report(self, candidate: Candidate, progress: Progress, error: RouterError) -> None:
         target = candidate.target

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,6 @@ import uvicorn
 
 from router.app import Router, build
 from router.settings import Settings
-from router.usage.record import Sink
 
 STOP_TIMEOUT_S = 5.0
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -35,14 +34,15 @@ class RunningRouter:
 
 @asynccontextmanager
 async def running(
-    config: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, sinks: Sequence[Sink] = ()
+    config: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> AsyncGenerator[RunningRouter]:
     """Serves a router with these settings on a free port; every backend has been looked at once.
 
-    At the end every answer must be over: one that outlives its client fails the test.
+    `more` goes to the composition root. At the end every answer must be over: one that outlives its client fails the
+    test.
     """
     settings = Settings.model_validate({"server": {"port": 0}, **config})
-    router = build(settings, sinks=sinks)
+    router = build(settings, **more)
     server = uvicorn.Server(
         uvicorn.Config(router.app, port=0, log_level="error", access_log=False, lifespan="on", server_header=False)
     )
