@@ -120,7 +120,7 @@ class Metrics:
         return series
 
     def families(self) -> Iterator[Metric]:
-        """Everything in Prometheus' form."""
+        """Everything in Prometheus' form. May run in another thread while counting goes on."""
         yield from self._counters()
         histograms = (
             ("turnout_request_duration_seconds", "From arrival to end.", "duration"),
@@ -129,7 +129,7 @@ class Metrics:
         )
         for name, told, field in histograms:
             family = HistogramMetricFamily(name, told, labels=_LABELS)
-            for labels, series in self._series.items():
+            for labels, series in tuple(self._series.items()):
                 buckets, total = getattr(series, field).cumulative()
                 if buckets:
                     family.add_metric(labels, buckets, total)
@@ -146,8 +146,8 @@ class Metrics:
             "Tokens; cached ones are part of prompt, reasoning ones of completion.",
             labels=(*_LABELS, "kind"),
         )
-        for labels, series in self._series.items():
-            for outcome, count in series.outcomes.items():
+        for labels, series in tuple(self._series.items()):
+            for outcome, count in tuple(series.outcomes.items()):
                 requests.add_metric((*labels, outcome), count)
             for kind in ("prompt", "completion", "cached", "reasoning"):
                 if count := getattr(series, kind):
@@ -164,7 +164,7 @@ class Metrics:
 
 def _family(name: str, told: str, labels: tuple[str, ...], counts: Mapping[tuple[str, ...], int]) -> Metric:
     family = CounterMetricFamily(name, told, labels=labels)
-    for key, count in counts.items():
+    for key, count in tuple(counts.items()):
         family.add_metric(key, count)
     return family
 
