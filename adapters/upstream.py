@@ -18,6 +18,7 @@ from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
 from adapters.deadline import Deadline
+from router.canonical import outgoing
 from router.canonical.adapter import BackendConfig
 from router.canonical.events import Frame
 from router.dialects import Decoder
@@ -181,7 +182,8 @@ class Exchange:
 
     async def _request(self) -> aiohttp.ClientResponse:
         url = self._upstream.url(self._path)
-        return await self._upstream.session.request("POST", url, data=self._body, allow_redirects=False)
+        session, headers = self._upstream.session, outgoing.headers.get()
+        return await session.request("POST", url, data=self._body, headers=headers, allow_redirects=False)
 
     async def _failure(self, response: aiohttp.ClientResponse) -> RouterError:
         """What an error answer means; its status counts even if its body does not come whole."""

@@ -26,7 +26,7 @@ NOTICE_S = 0.5
 POLL_S = 0.01
 TAIL = 2000  # characters
 CONFIG = """\
-server: {{host: {host}, port: {port}}}
+server: {{host: {host}, port: {port}, log_requests: false}}
 auth: {{api_keys: ["{key}"]}}
 backends:
   fast: {{type: openai, url: "http://{host}:{backend}/v1", models: [bench]}}

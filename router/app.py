@@ -1,9 +1,10 @@
 """The composition root: settings to objects to Litestar. The only module that builds things."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
@@ -16,7 +17,7 @@ from router.auth import Keys
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
-from router.relay import Fleet, Relay
+from router.relay import Fleet, Relay, Tracing
 from router.routing.catalog import Alias, Catalog, Target
 from router.routing.health import Health
 from router.routing.prober import Prober
@@ -27,7 +28,12 @@ from router.surfaces.embeddings import embedding_routes
 from router.surfaces.generate import chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
+from router.surfaces.metrics import labels_from, metrics_routes
 from router.surfaces.models import model_routes
+from router.surfaces.recording import Recorder
+from router.usage.metrics import Metrics
+from router.usage.record import RequestRecord, Sink
+from router.usage.request_log import log_request
 from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
@@ -46,14 +52,39 @@ class Router:
     tokenizer: Tokenizer
 
 
-def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Router:
-    """Builds a router. `optional` names backends that are only looked for, and are no fault while absent."""
+class Telemetry(Tracing, Protocol):
+    """What makes traces of requests and their attempts."""
+
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """The same app with every request traced."""
+        ...
+
+    def record(self, record: RequestRecord) -> None:
+        """Takes note of what a traced request came to."""
+        ...
+
+
+def build(
+    settings: Settings,
+    *,
+    optional: frozenset[str] = frozenset(),
+    sinks: Sequence[Sink] = (),
+    telemetry: Telemetry | None = None,
+) -> Router:
+    """Builds a router. `optional` names backends that are only looked for, and are no fault while absent.
+
+    `sinks` take the record of every request, besides those that the settings ask for. `telemetry` stays the caller's.
+    """
     fleet = build_fleet(settings, optional=optional)
     drain = Drain(settings.server.drain_s)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional)
     tokenizer = Tokenizer()
     gate = Gate({name: backend.max_parallel for name, backend in settings.backends.items()})
-    relay = Relay(fleet, gate, tokenizer)
+    relay = Relay(fleet, gate, tokenizer, tracing=telemetry)
+    metrics = Metrics(labels_from(fleet))
+    logged = (log_request,) if settings.server.log_requests else ()
+    traced = (telemetry.record,) if telemetry else ()
+    recorder = Recorder((metrics.record, *logged, *traced, *sinks))
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys([key.get_secret_value() for key in settings.auth.api_keys])
@@ -63,6 +94,7 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Rout
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
+            *metrics_routes(metrics, fleet, gate=gate, drain=drain),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
@@ -71,7 +103,8 @@ def build(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Rout
         openapi_config=None,
         logging_config=None,
     )
-    return Router(RequestIds(app), fleet, prober, drain, tokenizer)
+    served = RequestIds(app, recorder)
+    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer)
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:

@@ -4,22 +4,25 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
+import json
 import logging
 import os
 import sys
 from pathlib import Path
 from random import random
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
 from pydantic import ValidationError
 from rich.console import Console
-from rich.logging import RichHandler
 
 from router import __version__
 from router.config import ConfigError, find, load
 from router.errors import RouterError
 from router.settings import Settings
+
+if TYPE_CHECKING:
+    from router.doctor.findings import Findings
 
 PIPE_WIDTH = 200
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -102,14 +105,33 @@ def route(model: str, task: str | None, config: Path | None) -> None:
     _terminal().print(route_table(chosen))
 
 
+@main.command()
+@_config_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(config: Path | None, *, as_json: bool) -> None:
+    """Look at every backend and say what is wrong and how to mend it. Exit status 1 when something is."""
+    from router.doctor.advice import complaints
+    from router.doctor.report import document, lines
+
+    findings = _examined(config)
+    wrong = complaints(findings)
+    if as_json:
+        click.echo(json.dumps(document(findings, wrong), indent=2))
+    else:
+        for line in lines(findings, wrong):
+            _terminal().print(line)
+    sys.exit(1 if wrong else 0)
+
+
 def _serve(settings: Settings, *, look_around: bool, demo: bool) -> None:
     from router.banner import welcome
     from router.embedded import EmbeddedFailed, EmbeddedUnavailable
+    from router.logs import log_to_terminal
     from router.serving import CannotListen, Start
     from router.serving import run as run_loop
     from router.serving import serve as run_server
 
-    _log_to_terminal(settings.server.log_level)
+    log_to_terminal(settings.server.log_level)
     console = _terminal()
     start = Start(settings, look_around=look_around, demo=demo)
     needs_key = bool(settings.auth.api_keys)
@@ -127,14 +149,9 @@ def _looked_at(config: Path | None) -> Any:
     """A router whose backends have just been looked at."""
     from router.app import build, close
     from router.banner import look_at_all
-    from router.discovery import guessed, places, with_backends
 
     logging.getLogger("router.routing.prober").setLevel(logging.ERROR)
-    path = _existing(config)
-    settings, optional = _load(path), frozenset[str]()
-    if path is None:
-        around = places(os.environ, own_port=settings.server.port)
-        settings, optional = with_backends(settings, around), guessed(around)
+    settings, optional = _with_surroundings(config)
     router = build(settings, optional=optional)
 
     async def look() -> None:
@@ -145,6 +162,34 @@ def _looked_at(config: Path | None) -> Any:
 
     asyncio.run(look())
     return router
+
+
+def _examined(config: Path | None) -> "Findings":
+    from router.app import build_fleet, close
+    from router.doctor.look import examine
+
+    settings, optional = _with_surroundings(config)
+    fleet = build_fleet(settings, optional=optional)
+
+    async def look() -> "Findings":
+        try:
+            return await examine(settings, fleet.adapters, optional=optional)
+        finally:
+            await close(fleet)
+
+    return asyncio.run(look())
+
+
+def _with_surroundings(config: Path | None) -> tuple[Settings, frozenset[str]]:
+    """The settings; without a file, with the places where a backend may be, and their names."""
+    from router.discovery import guessed, places, with_backends
+
+    path = _existing(config)
+    settings = _load(path)
+    if path is not None:
+        return settings, frozenset()
+    around = places(os.environ, own_port=settings.server.port)
+    return with_backends(settings, around), guessed(around)
 
 
 def _existing(named: Path | None) -> Path | None:
@@ -178,17 +223,6 @@ def _overridden(settings: Settings, **given: str | int | None) -> Settings:
 def _terminal() -> Console:
     """Standard output; into a file or a pipe, tables are as wide as they need to be."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-
-
-def _log_to_terminal(level: str) -> None:
-    handler: logging.Handler
-    if sys.stderr.isatty():
-        handler = RichHandler(console=Console(stderr=True), show_path=False, rich_tracebacks=False)
-    else:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("router").setLevel(level.upper())
 
 
 def _fail(message: str) -> NoReturn:

@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from random import random
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -32,6 +33,7 @@ from router.routing.health import Health
 from router.routing.plan import Candidate, Plan, Wanted, plan
 from router.usage.estimate import settled, settled_embedding
 from router.usage.meter import Meter
+from router.usage.record import FailedAttempt
 from router.usage.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -42,15 +44,19 @@ MAX_QUEUE_WAIT_S = 120.0
 
 T = TypeVar("T")
 
+_UNTRACED = nullcontext()
+
 
 @dataclass(slots=True)
 class Progress:
     """How far a request has come: what the answer's headers say, whether it succeeds or fails.
 
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
-    to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known.
+    to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
+    that of the last attempt, `failed` are those that failed.
     """
 
+    operation: str = ""
     reason: str = ""
     attempts: int = 0
     backend: str = ""
@@ -60,6 +66,8 @@ class Progress:
     sole: bool = False
     committed: bool = False
     usage: UsageReported | None = None
+    meter: Meter | None = None
+    failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +144,22 @@ class Answer:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+class Tracing(Protocol):
+    """Whoever wants to know when an attempt begins and how it ends."""
+
+    def attempt(self, progress: Progress, *, kind: str) -> AbstractContextManager[None]:
+        """Surrounds one attempt on a backend of this kind; sees the exception that ends it and must not keep it."""
+        ...
+
+
 class Relay:
     """Takes requests to backends. Holds no state of its own between requests."""
 
-    def __init__(self, fleet: Fleet, gate: Gate, tokenizer: Tokenizer) -> None:
+    def __init__(self, fleet: Fleet, gate: Gate, tokenizer: Tokenizer, *, tracing: Tracing | None = None) -> None:
         self.fleet = fleet
         self.tokenizer = tokenizer
         self._gate = gate
+        self._tracing = tracing
 
     async def chat(
         self, request: ChatRequest, wanted: Wanted, progress: Progress, deliver: Callable[[Answer], Awaitable[None]]
@@ -153,7 +170,7 @@ class Relay:
         """
 
         async def serve(candidate: Candidate) -> None:
-            meter = Meter(asyncio.get_running_loop().time())
+            meter = progress.meter = Meter(asyncio.get_running_loop().time())
             adapter = self.fleet.adapters[candidate.target.backend]
             stream = adapter.config.streams(candidate.target.model, wanted=request.stream)
             asked = request if stream == request.stream else replace(request, stream=stream)
@@ -161,12 +178,14 @@ class Relay:
                 progress.dropped = reply.dropped
                 batches = reply.batches()
                 first = await (_first_content(batches) if request.stream else _all(batches))
+                meter.content(asyncio.get_running_loop().time())
                 if asked is not request:
                     first = _rewritten(first, progress.backend, reply.dialect)
                 self._commit(progress)
                 bill = partial(settled, meter, request, self.tokenizer)
                 await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill))
 
+        progress.operation = "chat"
         await self._first_to_serve(wanted, progress, serve)
 
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:
@@ -174,13 +193,19 @@ class Relay:
 
         async def serve(candidate: Candidate) -> Vectors:
             adapter = self.fleet.adapters[candidate.target.backend]
+            meter = progress.meter = Meter(asyncio.get_running_loop().time())
             vectors = await adapter.embed(request, _attempt(candidate, request.model))
+            if vectors.usage is not None:
+                meter.observe((vectors.usage,))
             progress.dropped = vectors.dropped
             self._commit(progress)
             return vectors
 
+        progress.operation = "embeddings"
         vectors = await self._first_to_serve(wanted, progress, serve)
         progress.usage = await settled_embedding(vectors.usage, request, self.tokenizer)
+        if progress.meter is not None:
+            progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
 
     def _commit(self, progress: Progress) -> None:
@@ -242,12 +267,19 @@ class Relay:
         async with self._gate.admit(backend, max_wait_s=MAX_QUEUE_WAIT_S):
             was_trial = health.started(backend, now=asyncio.get_running_loop().time())
             try:
-                return await serve(candidate)
+                with self._traced(progress):
+                    return await serve(candidate)
             finally:
                 health.ended(backend, was_trial=was_trial)
 
+    def _traced(self, progress: Progress) -> AbstractContextManager[None]:
+        if self._tracing is None:
+            return _UNTRACED
+        return self._tracing.attempt(progress, kind=self.fleet.adapters[progress.backend].kind)
+
     def _report(self, candidate: Candidate, progress: Progress, error: RouterError) -> None:
         target = candidate.target
+        progress.failed.append(FailedAttempt(target.backend, target.model, type(error).code))
         self._blame(target.backend, target.model, error)
         if isinstance(error, BackendError):
             logger.warning("attempt %d on %s failed: %s", progress.attempts, target, _remembered(error))

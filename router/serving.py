@@ -2,25 +2,30 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from threading import Thread
 
 import uvicorn
 
 from router import embedded
-from router.app import Router, build, build_fleet, close
+from router.app import Router, Telemetry, build, build_fleet, close
 from router.discovery import guessed, places, with_backends, with_embedded
 from router.routing.health import State
 from router.routing.prober import Prober
 from router.settings import Settings
 from router.surfaces.drain import Drain
 
+logger = logging.getLogger(__name__)
+
 BACKLOG = 2048
 QUICK_LOOK_S = 2.0
 AFTER_DRAIN_S = 5
+FLUSH_S = 3.0
 GC_THRESHOLD = 10_000
 
 
@@ -44,14 +49,48 @@ async def serve(start: Start, environ: Mapping[str, str], announce: Callable[[Ro
     """
     server_settings = start.settings.server
     with listening(server_settings.host, server_settings.port) as listener:
-        async with _furnished(start, environ) as (settings, optional):
-            router = build(settings, optional=optional)
+        async with _furnished(start, environ) as (settings, optional), tracing(settings, environ) as telemetry:
+            router = build(settings, optional=optional, telemetry=telemetry)
             server = _Server(_uvicorn_config(router, settings), router.drain)
             url = _url(listener)
             async with asyncio.TaskGroup() as tasks:
                 announcing = tasks.create_task(_announce(router, url, announce))
                 await server.serve(sockets=[listener])
                 announcing.cancel()
+
+
+@asynccontextmanager
+async def tracing(settings: Settings, environ: Mapping[str, str]) -> AsyncGenerator[Telemetry | None]:
+    """OpenTelemetry, if it is asked for and installed; at the end, what is left is sent, within a time limit."""
+    if not (settings.server.otel or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
+        yield None
+        return
+    try:
+        from router.telemetry import exporting
+    except ModuleNotFoundError:
+        logger.warning("OpenTelemetry is asked for but not installed: pip install 'turnout[otel]'")
+        yield None
+        return
+    telemetry = exporting(environ)
+    try:
+        yield telemetry
+    finally:
+        await _flush(telemetry.close)
+
+
+async def _flush(close: Callable[[], None]) -> None:
+    """Runs it in a thread that may be left behind, should whoever takes the traces not answer."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def closing() -> None:
+        close()
+        with suppress(RuntimeError):  # the loop did not wait
+            loop.call_soon_threadsafe(done.set)
+
+    Thread(target=closing, name="flush-traces", daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FLUSH_S):
+            await done.wait()
 
 
 async def _announce(router: Router, url: str, announce: Callable[[Router, str], None]) -> None:

@@ -99,6 +99,14 @@ class ServerSettings(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged."
     )
+    log_requests: bool = Field(
+        default=True, description="One line of log for every request, at level info. Never content, never keys."
+    )
+    otel: bool = Field(
+        default=False,
+        description="OpenTelemetry traces over OTLP/HTTP (extra `otel`). The variable `OTEL_EXPORTER_OTLP_ENDPOINT` "
+        "turns it on too, and says where to.",
+    )
 
 
 class AuthSettings(_Section):

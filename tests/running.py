@@ -34,14 +34,15 @@ class RunningRouter:
 
 @asynccontextmanager
 async def running(
-    config: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    config: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, **more: Any
 ) -> AsyncGenerator[RunningRouter]:
     """Serves a router with these settings on a free port; every backend has been looked at once.
 
-    At the end every answer must be over: one that outlives its client fails the test.
+    `more` goes to the composition root. At the end every answer must be over: one that outlives its client fails the
+    test.
     """
     settings = Settings.model_validate({"server": {"port": 0}, **config})
-    router = build(settings)
+    router = build(settings, **more)
     server = uvicorn.Server(
         uvicorn.Config(router.app, port=0, log_level="error", access_log=False, lifespan="on", server_header=False)
     )

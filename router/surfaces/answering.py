@@ -15,6 +15,7 @@ from router.relay import Answer, Progress, Relay
 from router.routing.plan import Wanted
 from router.surfaces.drain import Drain
 from router.surfaces.headers import RawHeaders, explaining, retrying, waiting
+from router.surfaces.recording import entry_of
 from router.surfaces.unexpected import log_unexpected
 from router.surfaces.watch import ClientLeft, Watch
 
@@ -56,9 +57,12 @@ class _Response:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send = send
+        self._entry = entry_of(scope)
+        self._entry.goes(self._request.model, self._progress, stream=self._request.stream)
         try:
             await self._watched(receive)
         except ClientLeft:
+            self._entry.left()
             logger.debug("client left: %s", self._progress.backend or "before a backend was chosen")
         except RouterError as error:
             await self._fail(error)
@@ -121,6 +125,7 @@ class _Response:
 
     async def _fail(self, error: RouterError) -> None:
         """Tells the client: with a status while that is still possible, else inside the stream, without end marker."""
+        self._entry.failed(error)
         if not self._started:
             await self._reply(error.status, self._answering.render_error(error), retrying(error))
             return

@@ -13,6 +13,7 @@ from router.surfaces.body import read_body
 from router.surfaces.drain import Drain
 from router.surfaces.generate import TASK_HEADER
 from router.surfaces.headers import explaining, header
+from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
 from router.usage.tokenizer import Tokenizer
 
@@ -23,7 +24,10 @@ def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list
     """The embeddings route, with and without the `/v1` that some clients leave out."""
 
     async def embed(request: Request[Any, Any, Any], progress: Progress) -> bytes:
+        entry = entry_of(request.scope)
+        entry.operation = "embeddings"
         asked = openai_embeddings.parse_request(await read_body(request, max_body_bytes))
+        entry.goes(asked.model, progress)
         wanted = Wanted(asked.model, task=header(request.scope, TASK_HEADER) or asked.task, embedding=True)
         watch = Watch(request.receive)
         drain.enter(watch)

@@ -11,6 +11,7 @@ from router.routing.plan import Wanted
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.headers import header
+from router.surfaces.recording import entry_of
 
 TASK_HEADER = b"x-turnout-task"
 
@@ -20,6 +21,7 @@ def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteH
 
     @post(["/v1/chat/completions", "/chat/completions"], status_code=200, include_in_schema=False)
     async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
+        entry_of(request.scope).operation = "chat"
         body = await read_body(request, max_body_bytes)
         asked = openai_chat.parse_request(body)
         wanted = Wanted(

@@ -14,6 +14,7 @@ from router.dialects.openai_chat import render_error
 from router.errors import BadRequest, InternalError, RouterError, UnknownRoute, WrongMethod
 from router.relay import Progress
 from router.surfaces.headers import explaining, retrying
+from router.surfaces.recording import Entry, Recorder, entry_of
 from router.surfaces.unexpected import log_unexpected
 from router.surfaces.watch import ClientLeft
 
@@ -22,23 +23,37 @@ _PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestIds:
-    """Gives every answer an `x-request-id`: the client's own if it is a plain one, else a new one."""
+    """Gives every answer an `x-request-id`: the client's own if it is a plain one, else a new one.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Under that id it is also recorded, whatever becomes of it.
+    """
+
+    def __init__(self, app: ASGIApp, recorder: Recorder) -> None:
         self._app = app
+        self._recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        header = (b"x-request-id", _request_id(scope["headers"]))
+        request_id = _request_id(scope["headers"])
+        header = (b"x-request-id", request_id)
+        state = scope.setdefault("state", {})
+        entry = state["entry"] = Entry(request_id.decode("ascii"))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
+                entry.status = message["status"]
                 message["headers"] = [*message["headers"], header]
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        except BaseException as error:
+            entry.broke(error)
+            raise
+        finally:
+            self._recorder.end(entry, state)
 
 
 def _request_id(headers: Any) -> bytes:
@@ -63,6 +78,7 @@ class Guard:
 
 def error_response(request: Request[Any, Any, Any], error: RouterError) -> Response[bytes]:
     """A failure as OpenAI's clients know it."""
+    entry_of(request.scope).failed(error)
     progress = request.scope["state"].get("progress", Progress())
     headers = {name.decode(): value.decode() for name, value in (*retrying(error), *explaining(progress))}
     return Response(render_error(error), status_code=error.status, media_type="application/json", headers=headers)
@@ -86,7 +102,8 @@ def _internal_error(request: Request[Any, Any, Any], error: Exception) -> Respon
     return error_response(request, InternalError("the router failed unexpectedly; its log says more"))
 
 
-def _client_left(_: Request[Any, Any, Any], __: ClientLeft) -> Response[None]:
+def _client_left(request: Request[Any, Any, Any], _: ClientLeft) -> Response[None]:
+    entry_of(request.scope).left()
     return Response(None, status_code=499)
 
 

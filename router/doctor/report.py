@@ -1,0 +1,57 @@
+"""What the doctor says, for people and for machines."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from router.doctor.findings import BackendFindings, Complaint, Contact, Findings
+
+_STYLES = {"error": "red", "warning": "yellow"}
+
+
+def lines(findings: Findings, complaints: Sequence[Complaint]) -> Iterator[Text]:
+    """A line for every backend that was found, then two for everything that is wrong."""
+    for backend in findings.backends:
+        if backend.name in findings.optional and backend.probe is None:
+            continue
+        mine = [complaint for complaint in complaints if _concerns(complaint, backend.name)]
+        worst = "error" if any(complaint.severity == "error" for complaint in mine) else "warning"
+        mark = Text(worst if mine else "ok", style=_STYLES[worst] if mine else "green")
+        yield Text.assemble(mark, f"  {backend.name}: {_described(backend)}")
+    for complaint in complaints:
+        mark = Text(complaint.severity, style=_STYLES[complaint.severity])
+        yield Text.assemble("\n", mark, f"  {complaint.place}: {complaint.what}")
+        yield Text(f"    {complaint.mend}")
+    plural = "s" if len(complaints) > 1 else ""
+    yield Text(f"\n{len(complaints)} complaint{plural}" if complaints else "\nnothing is wrong")
+
+
+def document(findings: Findings, complaints: Sequence[Complaint]) -> dict[str, Any]:
+    """The same as plain values."""
+    backends = [
+        {
+            "name": backend.name,
+            "type": backend.kind,
+            "url": backend.settings.url,
+            "contact": backend.contact.value,
+            "version": backend.probe.version if backend.probe else None,
+            "models": [model.name for model in backend.probe.models] if backend.probe else [],
+        }
+        for backend in findings.backends
+    ]
+    return {"ok": not complaints, "backends": backends, "complaints": [asdict(complaint) for complaint in complaints]}
+
+
+def _concerns(complaint: Complaint, backend: str) -> bool:
+    place = f"backends.{backend}"
+    return complaint.place == place or complaint.place.startswith(f"{place}.")
+
+
+def _described(backend: BackendFindings) -> str:
+    if backend.probe is None:
+        state = "answers" if backend.contact is Contact.ANSWERS else backend.contact.value.replace("_", " ")
+        return f"{backend.kind} at {backend.settings.url}, {state}"
+    version = f" {backend.probe.version}" if backend.probe.version else ""
+    return f"{backend.kind}{version} at {backend.settings.url}, {len(backend.probe.models)} models"

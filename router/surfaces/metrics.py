@@ -1,0 +1,83 @@
+"""`/metrics`, for Prometheus."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from router import __version__
+from router.admission.gate import Gate
+from router.canonical.models import canonical_name
+from router.relay import Fleet
+from router.routing.health import State
+from router.surfaces.drain import Drain
+from router.usage.metrics import LabelOf, Metrics
+
+
+class _Scrape(Collector):
+    """What was counted, and how things are at this moment."""
+
+    def __init__(self, metrics: Metrics, fleet: Fleet, *, gate: Gate, drain: Drain) -> None:
+        self._metrics = metrics
+        self._fleet = fleet
+        self._gate = gate
+        self._drain = drain
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering does not collect."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("turnout", "This router.", {"version": __version__})
+        yield from self._metrics.families()
+        yield GaugeMetricFamily("turnout_requests_in_flight", "Requests under way.", value=self._drain.in_flight)
+        up = GaugeMetricFamily("turnout_backend_up", "Whether the backend is up.", labels=("backend",))
+        running = GaugeMetricFamily("turnout_backend_in_flight", "Requests at the backend.", labels=("backend",))
+        waiting = GaugeMetricFamily("turnout_requests_waiting", "Requests in line for it.", labels=("backend",))
+        for health in self._fleet.health:
+            if health.name in self._fleet.optional and health.last_seen is None:
+                continue
+            backend = (health.name,)
+            up.add_metric(backend, health.state is State.UP)
+            running.add_metric(backend, health.in_flight)
+            waiting.add_metric(backend, self._gate.waiting(health.name))
+        yield from (up, running, waiting)
+
+
+def metrics_routes(metrics: Metrics, fleet: Fleet, *, gate: Gate, drain: Drain) -> list[HTTPRouteHandler]:
+    """The numbers of this router alone: nothing is shared through the process."""
+    registry = CollectorRegistry()
+    registry.register(_Scrape(metrics, fleet, gate=gate, drain=drain))
+    ProcessCollector(registry=registry)
+
+    @get("/metrics", include_in_schema=False)
+    async def scrape(request: Request[Any, Any, Any]) -> Response[bytes]:
+        encode, media_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(await asyncio.to_thread(encode, registry), media_type=media_type)  # tens of milliseconds
+
+    return [scrape]
+
+
+def labels_from(fleet: Fleet) -> LabelOf:
+    """Labels for the models that aliases lead to or that backends list."""
+    named = {
+        (target.backend, canonical_name(target.model))
+        for alias in fleet.catalog.aliases.values()
+        for target in alias.targets
+    }
+
+    def label_of(backend: str, model: str) -> str | None:
+        name = canonical_name(model)
+        if (backend, name) in named:
+            return name
+        is_listed = backend in fleet.catalog.backends and fleet.health[backend].model(model) is not None
+        return name if is_listed else None
+
+    return label_of

@@ -1,0 +1,91 @@
+"""From a request's first byte to its record: what the surfaces say about it on the way."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from time import time
+from typing import Any
+
+from router.auth import ANYBODY, Principal
+from router.errors import InternalError, RouterError
+from router.relay import Progress
+from router.usage.record import CANCELLED, CLIENT_LEFT, OK, RequestRecord, Sink, hand_out
+
+
+class Entry:
+    """One request that is under way; `progress` is how far the relay has come with it."""
+
+    __slots__ = ("_began", "asked", "id", "operation", "outcome", "progress", "status", "stream")
+
+    def __init__(self, request_id: str) -> None:
+        self.id = request_id
+        self.operation = ""
+        self.asked = ""
+        self.stream = False
+        self.progress: Progress | None = None
+        self.status = 0
+        self.outcome = ""
+        self._began = asyncio.get_running_loop().time()
+
+    def goes(self, asked: str, progress: Progress, *, stream: bool = False) -> None:
+        """The request could be read and goes to the relay."""
+        self.asked = asked
+        self.progress = progress
+        self.stream = stream
+
+    def failed(self, error: RouterError) -> None:
+        """The client is told so. Kept is our own code: a backend's could be anything."""
+        self.outcome = type(error).code
+
+    def left(self) -> None:
+        """The client did not wait for the end."""
+        self.outcome = CLIENT_LEFT
+
+    def broke(self, error: BaseException) -> None:
+        """An exception that nobody told the client about."""
+        self.outcome = InternalError.code if isinstance(error, Exception) else CANCELLED
+
+    def record(self, key_id: str) -> RequestRecord:
+        """What it came to, as of now."""
+        progress = self.progress or _NONE
+        meter = progress.meter
+        took = asyncio.get_running_loop().time() - self._began
+        first = meter.first_content_at if meter is not None and self.stream else None
+        return RequestRecord(
+            id=self.id,
+            operation=self.operation,
+            asked=self.asked,
+            backend=progress.backend,
+            model=progress.model,
+            reason=progress.reason,
+            stream=self.stream,
+            status=self.status,
+            outcome=self.outcome or OK,
+            attempts=progress.attempts,
+            failed=tuple(progress.failed),
+            usage=meter.usage if meter is not None else None,
+            started_at=time() - took,
+            first_token_s=None if first is None else first - self._began,
+            duration_s=took,
+            key_id=key_id,
+        )
+
+
+_NONE = Progress()
+
+
+class Recorder:
+    """Hands the records of work, and of whatever was refused, to the sinks."""
+
+    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
+        self._sinks = tuple(sinks)
+
+    def end(self, entry: Entry, state: Mapping[str, Any]) -> None:
+        """A request is over. What is neither work nor a failure, such as a look at `/health`, leaves no record."""
+        if entry.operation or entry.outcome:
+            principal: Principal = state.get("principal", ANYBODY)
+            hand_out(entry.record(principal.key_id), self._sinks)
+
+
+def entry_of(scope: Any) -> Entry:
+    """The entry of the request that an ASGI scope belongs to."""
+    return scope["state"]["entry"]
