@@ -9,8 +9,10 @@ import msgspec
 from bench import budgets, client
 from bench.backend import Stats
 from bench.client import Run
+from bench.paths import Path
 from bench.results import Check, Row
-from bench.works import MANY, PACE_MS, Bench, by_turns, cost, row
+from bench.turns import ROUTER, Bench, by_turns, cost, row
+from bench.works import MANY, PACE_MS
 
 CONNECTIONS = 50
 FIRST = 100
@@ -18,16 +20,19 @@ CHATS = 750
 BACK_TO_BASE_S = 5.0
 
 
-async def churn(bench: Bench, path: str) -> Row:
+async def churn(bench: Bench, path: Path) -> Row:
     """W8: W1, disconnects, W1 again; then descriptors, memory and the backend's streams."""
-    ask = bench.stream("router", path, delay_ms=PACE_MS)
+    ask = bench.stream(ROUTER, path, delay_ms=PACE_MS)
     tree = bench.router.tree
     await client.churn(ask, connections=CONNECTIONS, count=FIRST)
     before = await _chat(bench, path)
     await asyncio.sleep(0.5)
     fds, rss = tree.fds(), tree.rss_mb()
 
-    left = await cost(bench.router, client.churn(ask, connections=CONNECTIONS, count=bench.effort.disconnects))
+    def leave(_: str) -> Awaitable[Run]:
+        return client.churn(ask, connections=CONNECTIONS, count=bench.effort.disconnects)
+
+    left = await cost(bench, ROUTER, leave)
     release_ms, in_flight = await _release(bench.backend.port)
     after = await _chat(bench, path)
     fds_over = await _lowest(lambda: tree.fds() - fds, budgets.W8_FDS.limit)
@@ -35,7 +40,7 @@ async def churn(bench: Bench, path: str) -> Row:
 
     return Row(
         work=f"W8 churn, {bench.effort.disconnects} disconnects",
-        path=path,
+        path=path.name,
         cpu_ms=left.cpu_ms,
         per_s=left.per_s,
         checks=[
@@ -49,11 +54,11 @@ async def churn(bench: Bench, path: str) -> Row:
     )
 
 
-async def _chat(bench: Bench, path: str) -> Row:
+async def _chat(bench: Bench, path: Path) -> Row:
     def load(side: str) -> Awaitable[Run]:
         return client.closed_loop(bench.chat(side, path), connections=MANY, count=CHATS)
 
-    return row("W1", path, await by_turns(bench, load))
+    return row("W1", path, await by_turns(bench, path, load))
 
 
 async def _release(backend: int) -> tuple[float, int]:
