@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from bench import leaving, works
+from bench.embedding import embeddings
 from bench.paths import CLAUDE, OLLAMA, OPENAI, PATHS, Path
 from bench.results import Row
 from bench.turns import Bench, Effort
@@ -39,6 +40,7 @@ AGENDA = (
         "W2", [lambda bench, path: works.burst(bench, path, works.FEW), lambda bench, path: works.burst(bench, path, 1)]
     ),
     Work("W3", [works.paced], quick=BASIC),
+    Work("W4", [embeddings], BASIC),
     Work("W8", [leaving.churn], BASIC, quick=(OPENAI,)),
 )
 
