@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bench import leaving, works
 from bench.embedding import embeddings
 from bench.paths import CLAUDE, OLLAMA, OPENAI, PATHS, Path
+from bench.prompts import big_prompt
 from bench.results import Row
 from bench.turns import Bench, Effort
 
@@ -41,6 +42,7 @@ AGENDA = (
     ),
     Work("W3", [works.paced], quick=BASIC),
     Work("W4", [embeddings], BASIC),
+    Work("W5", [big_prompt], BASIC, quick=(OPENAI,)),
     Work("W8", [leaving.churn], BASIC, quick=(OPENAI,)),
 )
 
