@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench import leaving, works
 from bench.embedding import embeddings
+from bench.many import many
 from bench.paths import CLAUDE, OLLAMA, OPENAI, PATHS, Path
 from bench.prompts import big_prompt
 from bench.results import Row
@@ -29,6 +30,8 @@ class Work:
 
 
 AGENDA = (
+    # First, while the router's memory is as after a start.
+    Work("W7", [many], BASIC, quick=(OPENAI,)),
     Work(
         "W1",
         [
