@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench import leaving, works
 from bench.embedding import embeddings
+from bench.keys import bad_keys
 from bench.many import many
 from bench.paths import CLAUDE, OLLAMA, OPENAI, PATHS, Path
 from bench.prompts import big_prompt
@@ -47,6 +48,7 @@ AGENDA = (
     Work("W4", [embeddings], BASIC),
     Work("W5", [big_prompt], BASIC, quick=(OPENAI,)),
     Work("W8", [leaving.churn], BASIC, quick=(OPENAI,)),
+    Work("W10", [lambda bench, _: bad_keys(bench)], (OPENAI,)),
 )
 
 
