@@ -13,7 +13,7 @@ from rich.table import Table
 from bench.results import Check, Figure, Peer, Report, Row
 
 WIDTH = 190
-PEER_WIDTH = 45
+PEER_WIDTH = 60
 BUSY = 0.9
 CROWDED = 0.15  # cores
 SAID = 3  # lines
@@ -131,6 +131,8 @@ def _of_peer(peer: Peer) -> Sequence[str]:
         return [f"The peer did not run: {peer.failure}"]
     memory = f"idle {_number(peer.idle_mb, 0)} MB, peak {_number(peer.peak_mb, 0)} MB"
     notes = [f"In square brackets the peer, {peer.command}: first answer after {_short(peer.ready_s)} s, {memory}."]
+    if math.isnan(peer.peak_mb):
+        notes.append("The peer ended before the works did.")
     return [*notes, *(f"The peer answered nothing on the path {path}." for path in peer.silent)]
 
 

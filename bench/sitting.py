@@ -98,6 +98,8 @@ async def _start_peer(
     command = servers.filled(peer.command, config=config, port=port, backend=backend)
     ready = wire.chat(port, OPENAI, native=False)
     try:
+        async with servers.running(command, port, ready=ready, directory=directory):
+            pass
         started = await stack.enter_async_context(servers.running(command, port, ready=ready, directory=directory))
     except (servers.ServerError, OSError, psutil.Error) as error:
         peer.failure = str(error)
