@@ -129,12 +129,14 @@ async def cost(bench: Bench, side: str, load: Load) -> Cost:
         return Cost(Run(errors=Counter([type(error).__name__])), math.nan)
 
 
-async def by_turns(bench: Bench, path: Path, load: Load, *, turns: int = 0, direct: bool = False) -> list[Round]:
+async def by_turns(
+    bench: Bench, path: Path, load: Load, *, turns: int = 0, direct: bool = False, sides: Sequence[str] = ()
+) -> list[Round]:
     """Load all sides by turns, in the other order in every second round; with `direct`, the backend itself too."""
     rounds: list[Round] = []
     for number in range(turns or bench.effort.turns):
-        sides = [*([DIRECT] if direct else []), *bench.sides(path)]
-        order = sides if number % 2 == 0 else sides[::-1]
+        now = [*([DIRECT] if direct else []), *(sides or bench.sides(path))]
+        order = now if number % 2 == 0 else now[::-1]
         rounds.append({side: await cost(bench, side, load) for side in order})
     return rounds
 
