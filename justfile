@@ -42,9 +42,13 @@ cover: install
     .venv/bin/coverage combine --quiet
     .venv/bin/coverage report
 
-# CPU per request and per chunk against a bare relay; `just bench --quick`, `just bench W2`.
+# CPU per request and per chunk against a bare relay; `just bench --quick W2`, `--peer COMMAND`.
 bench *options: install
     {{ python }} -m bench {{ options }}
+
+# 20,000 requests of all kinds, backends that fail at random; `just soak --short` takes 20 s.
+soak *options: install
+    {{ python }} -m bench.soak {{ options }}
 
 # Writes what is generated from the settings: config/README.md and the schema.
 docs: install

@@ -1,13 +1,14 @@
-"""The fake backend's answers, built once: OpenAI JSON and SSE, Ollama JSON and NDJSON."""
+"""The fake backend's chat answers, built once: OpenAI JSON and SSE, Ollama JSON and NDJSON."""
 
 from functools import cache
 
 import msgspec
 
-MARK = b" tok-"  # begins the text of every content frame, in both formats; the client counts it
+MARK = b" tok-"  # begins the text of every content frame, in all formats; the client counts it
 FRAME_BYTES = 200
 ANSWER_BYTES = 1200
 MODEL = "bench"
+SSE = b"text/event-stream; charset=utf-8"
 PROMPT_TOKENS = 71
 CREATED = 1763712000
 CREATED_AT = "2025-11-21T08:00:00.123456789Z"
@@ -37,7 +38,8 @@ def _stream_head(content_type: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ntransfer-encoding: chunked\r\n\r\n" % content_type
 
 
-def _text(index: int, padding: int) -> str:
+def text(index: int, padding: int) -> str:
+    """The text of one content frame."""
     return f"{MARK.decode()}{index:04d} ".ljust(len(MARK) + 4 + max(0, padding), "x")
 
 
@@ -62,9 +64,16 @@ def _chunk(choices: list[object], **extra: object) -> bytes:
     return b"data: " + encode(chunk) + b"\n\n"
 
 
+@cache
+def stalled_stream(frames: int) -> bytes:
+    """The beginning of an SSE stream: a role without content, then `frames` content frames, and nothing more."""
+    content = [_content_chunk(index, 1) for index in range(frames)]
+    return _stream_head(SSE) + b"".join(_chunked([ROLE_ONLY, *content]))
+
+
 def _content_chunk(index: int, padding: int) -> bytes:
     role = {"role": "assistant"} if index == 0 else {}
-    delta = {**role, "content": _text(index, padding)}
+    delta = {**role, "content": text(index, padding)}
     return _chunk([{"index": 0, "delta": delta, "finish_reason": None}])
 
 
@@ -77,14 +86,14 @@ def openai_stream(frames: int, *, usage: bool) -> tuple[bytes, ...]:
     if usage:
         ending.append(_chunk([], usage=_usage(frames)))
     ending.append(b"data: [DONE]\n\n")
-    return _writes(b"text/event-stream; charset=utf-8", content, ending)
+    return writes(SSE, content, ending)
 
 
-def _writes(content_type: bytes, content: list[bytes], ending: list[bytes]) -> tuple[bytes, ...]:
+def writes(content_type: bytes, content: list[bytes], ending: list[bytes]) -> tuple[bytes, ...]:
+    """One write for the head and the first frame, one for each further frame, one for the ending."""
+    first, *more = _chunked(content)
     last = b"".join(_chunked(ending)) + b"0\r\n\r\n"
-    writes = [*_chunked(content), last]
-    writes[0] = _stream_head(content_type) + writes[0]
-    return tuple(writes)
+    return (_stream_head(content_type) + first, *more, last)
 
 
 def _line(content: str, **extra: object) -> bytes:
@@ -109,9 +118,9 @@ def _counts(frames: int) -> dict[str, object]:
 @cache
 def ollama_stream(frames: int) -> tuple[bytes, ...]:
     """The writes of one NDJSON stream, as `openai_stream`."""
-    padding = FRAME_BYTES - len(_line(_text(1, 0)))
-    content = [_line(_text(index, padding)) for index in range(frames)]
-    return _writes(b"application/x-ndjson", content, [_line("", **_counts(frames))])
+    padding = FRAME_BYTES - len(_line(text(1, 0)))
+    content = [_line(text(index, padding)) for index in range(frames)]
+    return writes(b"application/x-ndjson", content, [_line("", **_counts(frames))])
 
 
 def _openai_answer() -> bytes:
@@ -128,14 +137,15 @@ def _openai_answer() -> bytes:
         }
         return encode(whole)
 
-    return response(answer(_prose(ANSWER_BYTES - len(answer("")))))
+    return response(answer(prose(ANSWER_BYTES - len(answer("")))))
 
 
 def _ollama_answer() -> bytes:
-    return response(_line(_prose(ANSWER_BYTES - len(_line("", **_counts(200)))), **_counts(200)))
+    return response(_line(prose(ANSWER_BYTES - len(_line("", **_counts(200)))), **_counts(200)))
 
 
-def _prose(length: int) -> str:
+def prose(length: int) -> str:
+    """The text of an answer that is no stream."""
     return ("The quick brown fox jumps over the lazy dog; it does so again. " * 40)[:length]
 
 
@@ -149,7 +159,7 @@ OLLAMA_MODEL = {
     "size": 4_700_000_000,
     "digest": DIGEST,
     "details": DETAILS,
-    "capabilities": ["completion", "tools"],
+    "capabilities": ["completion", "tools", "embedding"],
 }
 OLLAMA_LOADED = {
     **OLLAMA_MODEL,
@@ -160,7 +170,7 @@ OLLAMA_LOADED = {
 OLLAMA_SHOW = {
     "details": DETAILS,
     "model_info": {"general.architecture": "llama", "llama.context_length": 32768, "llama.embedding_length": 4096},
-    "capabilities": ["completion", "tools"],
+    "capabilities": ["completion", "tools", "embedding"],
     "template": "{{ .Prompt }}",
     "parameters": "num_ctx                        32768",
     "modified_at": CREATED_AT,
@@ -177,3 +187,5 @@ FIXED = {
 }
 NOT_FOUND = response(b'{"error":"not found"}', status=b"404 Not Found")
 BAD_REQUEST = response(b'{"error":"bad request"}', status=b"400 Bad Request")
+FAILED = response(b'{"error":{"message":"out of memory","type":"server_error"}}', status=b"500 Internal Server Error")
+ROLE_ONLY = _chunk([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])

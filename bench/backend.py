@@ -1,7 +1,8 @@
-"""The fake backend process: OpenAI and Ollama chat on one port, as cheap as Python can answer.
+"""The fake backend process: OpenAI, Ollama and Claude on one port, as cheap as Python can answer.
 
-The request says what it wants: `max_tokens` (Ollama: `options.num_predict`) is the number of content frames,
-`seed` (`options.seed`) the delay between them in milliseconds. `GET /bench/stats` tells what is in flight.
+The prompt says what it wants (`pace` writes it): how many content frames, and how many milliseconds between them.
+`GET /bench/stats` tells what is in flight. Under `/fault/KIND` it is an OpenAI server that lists models but fails at
+chat: `500`, `hang` (no headers), `mute` (a role, then silence), `stall` (three content frames, then silence).
 """
 
 import argparse
@@ -12,11 +13,18 @@ import re
 import msgspec
 import uvloop
 
-from bench import answers
+from bench import answers, claude, vectors
 
 DEFAULT_FRAMES = 100
+STALLED_FRAMES = 3
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+PACE = re.compile(rb"pace (\d+) x (\d+) ms")
+
+
+def pace(frames: int, delay_ms: int) -> str:
+    """The words of a prompt that ask for so many frames, so far apart."""
+    return f"pace {frames} x {delay_ms} ms"
 
 
 class StreamOptions(msgspec.Struct):
@@ -25,22 +33,11 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool = False
 
 
-class Options(msgspec.Struct):
-    """Ollama's `options`."""
-
-    seed: int = 0
-    num_predict: int = DEFAULT_FRAMES
-
-
 class Ask(msgspec.Struct):
-    """The fields of either chat request that matter here."""
+    """The fields of any chat request that matter here."""
 
     stream: bool | None = None
-    seed: int | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
     stream_options: StreamOptions | None = None
-    options: Options | None = None
 
 
 class Stats(msgspec.Struct):
@@ -48,11 +45,18 @@ class Stats(msgspec.Struct):
 
     in_flight: int = 0
     requests: int = 0
+    generations: int = 0
+    faults: int = 0
     abandoned: int = 0
 
 
 parse_ask = msgspec.json.Decoder(Ask).decode
 stats = Stats()
+WHOLE = {
+    "/v1/chat/completions": answers.OPENAI_ANSWER,
+    "/api/chat": answers.OLLAMA_ANSWER,
+    "/v1/messages": claude.ANSWER,
+}
 
 
 class Connection(asyncio.Protocol):
@@ -90,42 +94,70 @@ class Connection(asyncio.Protocol):
             total = end + 4 + (int(length[1]) if length else 0)
             if len(self.buffer) < total:
                 return
-            line, body = self.buffer[: self.buffer.index(b"\r")], self.buffer[end + 4 : total]
+            head, body = self.buffer[:end], self.buffer[end + 4 : total]
             self.buffer = self.buffer[total:]
-            self.answer(line, body)
+            self.answer(head, body)
 
-    def answer(self, line: bytes, body: bytes) -> None:
+    def answer(self, head: bytes, body: bytes) -> None:
         """Answer one request."""
         stats.requests += 1
-        if line.startswith(b"POST /v1/chat/completions "):
-            self.chat(body, ollama=False)
-        elif line.startswith(b"POST /api/chat "):
-            self.chat(body, ollama=True)
-        elif line.startswith(b"GET /bench/stats "):
+        line = head.partition(b"\r")[0]
+        route = line.decode("latin-1").rpartition(" ")[0].partition("?")[0]
+        if route.startswith("POST /"):
+            self.generate(route.removeprefix("POST "), body)
+        elif route == "GET /bench/stats":
             self.transport.write(answers.response(msgspec.json.encode(stats)))
+        elif route == "GET /v1/models" and b"anthropic-version" in head.lower():
+            self.transport.write(claude.MODELS)
         else:
-            route = line.decode("latin-1").rpartition(" ")[0].partition("?")[0]
+            if route.startswith("GET /fault/"):
+                route = "GET /" + route.split("/", 3)[3]
             self.transport.write(answers.FIXED.get(route, answers.NOT_FOUND))
 
-    def chat(self, body: bytes, *, ollama: bool) -> None:
+    def generate(self, path: str, body: bytes) -> None:
+        """Answer a POST."""
+        if path == "/api/show":
+            self.transport.write(answers.FIXED["POST /api/show"])
+            return
+        stats.generations += 1
+        if path in {"/v1/embeddings", "/api/embed"}:
+            self.transport.write(vectors.answer(path))
+        elif path.startswith("/fault/"):
+            self.fail(path.split("/", 3)[2])
+        elif path in {"/v1/chat/completions", "/api/chat", "/v1/messages"}:
+            self.chat(path, body)
+        else:
+            self.transport.write(answers.NOT_FOUND)
+
+    def fail(self, kind: str) -> None:
+        """Fail in one of the ways of the module's docstring."""
+        stats.faults += 1
+        if kind == "500":
+            self.transport.write(answers.FAILED)
+        elif kind in {"mute", "stall"}:
+            self.transport.write(answers.stalled_stream(STALLED_FRAMES if kind == "stall" else 0))
+
+    def chat(self, path: str, body: bytes) -> None:
         """Answer a chat request, whole or as a stream."""
         try:
             ask = parse_ask(body)
         except msgspec.DecodeError:
             self.transport.write(answers.BAD_REQUEST)
             return
-        if ollama:
-            options = ask.options or Options()
-            if ask.stream is False:
-                self.transport.write(answers.OLLAMA_ANSWER)
-            else:
-                self.stream(answers.ollama_stream(options.num_predict), options.seed)
-        elif ask.stream:
-            frames = ask.max_tokens or ask.max_completion_tokens or DEFAULT_FRAMES
-            usage = ask.stream_options is not None and ask.stream_options.include_usage
-            self.stream(answers.openai_stream(frames, usage=usage), ask.seed or 0)
+        streams = ask.stream is not False if path == "/api/chat" else ask.stream
+        if not streams:
+            self.transport.write(WHOLE[path])
+            return
+        asked = PACE.search(body)
+        frames, delay_ms = (int(asked[1]), int(asked[2])) if asked else (DEFAULT_FRAMES, 0)
+        if path == "/api/chat":
+            writes = answers.ollama_stream(frames)
+        elif path == "/v1/messages":
+            writes = claude.stream(frames)
         else:
-            self.transport.write(answers.OPENAI_ANSWER)
+            usage = ask.stream_options is not None and ask.stream_options.include_usage
+            writes = answers.openai_stream(frames, usage=usage)
+        self.stream(writes, delay_ms)
 
     def stream(self, writes: tuple[bytes, ...], delay_ms: int) -> None:
         """Send everything at once, or frame by frame at fixed times."""

@@ -1,10 +1,10 @@
 """What the router may cost, and what the bare relay cost on the machine where that was decided."""
 
+import math
+
 import msgspec
 
-OPENAI = "pass-through"
-OLLAMA = "ollama"
-PATHS = (OPENAI, OLLAMA)
+from bench.paths import OLLAMA, OPENAI, Path
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -30,6 +30,7 @@ class Budget(msgspec.Struct, frozen=True):
 W1_FLOOR_MS = 0.17
 W2_FLOOR_MS = 0.4
 W3_FLOOR_MS = 2.4
+W4_FLOOR_MS = 1.5
 
 W1_CPU = {
     OPENAI: Budget("CPU", 0.30, "ms", reference_floor=W1_FLOOR_MS),
@@ -39,14 +40,16 @@ W1_RATE = Budget("rate", 2500, "/s", at_least=True)
 W1_ADDED_P50 = Budget("added p50", 1.2, "ms")
 W1_ADDED_P99 = Budget("added p99", 5.0, "ms")
 
-W2_CPU = {
-    OPENAI: Budget("CPU", 1.0, "ms", reference_floor=W2_FLOOR_MS),
-    OLLAMA: Budget("CPU", 2.0, "ms", reference_floor=W2_FLOOR_MS),
-}
+_W2_CPU = Budget("CPU", 1.0, "ms", reference_floor=W2_FLOOR_MS)
+_W2_CPU_TRANSLATED = Budget("CPU", 2.0, "ms", reference_floor=W2_FLOOR_MS)
 W2_WALL = Budget("wall p50", 5.0, "ms")
 
 W3_CPU = Budget("CPU", 4.5, "ms", reference_floor=W3_FLOOR_MS)
 W3_GAP = Budget("gap p99 over direct", 10.0, "ms")
+
+W4_CPU = Budget("CPU", 2.0, "ms", reference_floor=W4_FLOOR_MS)
+
+W7_RSS = Budget("peak memory", 110.0, "MB")
 
 W8_CPU = Budget("W1 after / before", 1.15, "x")
 W8_FDS = Budget("descriptors over", 4, "")
@@ -56,4 +59,15 @@ W8_RELEASE = Budget("backend let go in", 100.0, "ms")
 
 START = Budget("start to ready", 1.0, "s")
 IDLE_RSS = Budget("idle memory", 80.0, "MB")
-PEAK_RSS = Budget("peak memory", 110.0, "MB")
+
+W10_CALLS = Budget("backend calls", 0, "")
+
+
+def unlimited(budget: Budget, what: str) -> Budget:
+    """The same figure of something else, held to nothing."""
+    return Budget(f"{budget.what}, {what}", math.inf, budget.unit)
+
+
+def w2_cpu(path: Path) -> Budget:
+    """W2's CPU budget: another one where the router translates."""
+    return _W2_CPU if path == OPENAI else _W2_CPU_TRANSLATED

@@ -5,17 +5,19 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
+from typing import TypeVar
 
 import httptools
 import msgspec
 
 from bench.answers import MARK
 from bench.measure import no_gc
-from bench.wire import Ask, fault
+from bench.wire import API_KEY, Ask, fault
 
 HOST = "127.0.0.1"
-DEADLINE_S = 60.0
+DEADLINE_S = 30.0
+LONGEST_S = 6.0  # after this long, a closed loop begins no further request
 clock = time.perf_counter
 
 
@@ -115,9 +117,25 @@ class Link(asyncio.Protocol):
             self.waiter.set_result(None)
 
 
-async def connect(port: int) -> Link:
+class TellingLink(Link):
+    """A connection that keeps the headers of the answer, names in lower case."""
+
+    def reset(self, *, frames: int) -> None:
+        """Forget the headers too."""
+        super().reset(frames=frames)
+        self.headers: dict[bytes, bytes] = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep one header."""
+        self.headers[name.lower()] = value
+
+
+SomeLink = TypeVar("SomeLink", bound=Link)
+
+
+async def connect(port: int, kind: type[SomeLink] = Link) -> SomeLink:
     """Open one connection; the caller closes its transport."""
-    _, link = await asyncio.get_running_loop().create_connection(Link, HOST, port)
+    _, link = await asyncio.get_running_loop().create_connection(kind, HOST, port)
     return link
 
 
@@ -133,15 +151,17 @@ async def _recorded(run: Run, work: Callable[[], "asyncio.Future[None] | asyncio
     return run
 
 
-async def closed_loop(ask: Ask, *, connections: int, count: int) -> Run:
-    """Send `count` requests, each connection the next one as soon as it has its answer."""
-    run, left = Run(), count
-    links = [await connect(ask.port) for _ in range(connections)]
+async def closed_loop(asks: Ask | Sequence[Ask], *, connections: int, count: int) -> Run:
+    """Send `count` requests in turn, each connection the next one as soon as it has its answer."""
+    run, ahead = Run(), islice(cycle([asks] if isinstance(asks, Ask) else asks), count)
+    port = asks.port if isinstance(asks, Ask) else asks[0].port
+    links = [await connect(port) for _ in range(connections)]
+    latest = clock() + LONGEST_S
 
     async def one(link: Link) -> None:
-        nonlocal left
-        while left > 0:
-            left -= 1
+        for ask in ahead:
+            if clock() > latest:
+                return
             try:
                 await link.exchange(ask)
                 run.add(link, ask)
@@ -210,11 +230,26 @@ async def churn(ask: Ask, *, connections: int, count: int) -> Run:
     return await _recorded(run, lambda: asyncio.gather(*(one() for _ in range(connections))))
 
 
+async def once(ask: Ask, *, link: Link | None = None) -> Run:
+    """One request on a connection of its own, which the caller may give to read the answer from it.
+
+    Raises OSError and TimeoutError.
+    """
+    run, link = Run(), link or await connect(ask.port)
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await link.exchange(ask)
+        run.add(link, ask)
+        return run
+    finally:
+        link.transport.close()
+
+
 async def get(port: int, path: str) -> tuple[int, bytes]:
     """One GET on a new connection: status and body; raises OSError."""
     link = await connect(port)
     try:
-        raw = f"GET {path} HTTP/1.1\r\nhost: {HOST}:{port}\r\n\r\n".encode()
+        raw = f"GET {path} HTTP/1.1\r\nhost: {HOST}:{port}\r\nauthorization: Bearer {API_KEY}\r\n\r\n".encode()
         async with asyncio.timeout(5):
             await link.exchange(Ask(port, raw))
         return link.status, b"".join(link.parts)

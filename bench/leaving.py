@@ -2,15 +2,20 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import msgspec
+import psutil
 
 from bench import budgets, client
 from bench.backend import Stats
 from bench.client import Run
-from bench.results import Check, Row
-from bench.works import MANY, PACE_MS, Bench, by_turns, cost, row
+from bench.paths import Path
+from bench.results import Check, Figure, Row
+from bench.turns import FLOOR, PEER, ROUTER, Bench, Cost, by_turns, cost, row
+from bench.works import MANY, PACE_MS
 
 CONNECTIONS = 50
 FIRST = 100
@@ -18,42 +23,89 @@ CHATS = 750
 BACK_TO_BASE_S = 5.0
 
 
-async def churn(bench: Bench, path: str) -> Row:
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What disconnects cost one side, and what was left of them; `w1` is W1's ratio to the floor, after over before."""
+
+    cost: Cost
+    w1: float
+    fds: float
+    rss_mb: float
+    in_flight: int
+    release_ms: float
+    errors: Counter[str]
+
+
+async def churn(bench: Bench, path: Path) -> Row:
     """W8: W1, disconnects, W1 again; then descriptors, memory and the backend's streams."""
-    ask = bench.stream("router", path, delay_ms=PACE_MS)
-    tree = bench.router.tree
+    left = await _churned(bench, ROUTER, path)
+    found = Row(
+        work=f"W8 churn, {bench.effort.disconnects} disconnects",
+        path=path.name,
+        cpu_ms=left.cost.cpu_ms,
+        per_s=left.cost.per_s,
+        checks=[
+            Check(budgets.W8_CPU, left.w1),
+            Check(budgets.W8_FDS, left.fds),
+            Check(budgets.W8_RSS, left.rss_mb),
+            Check(budgets.W8_LEFT, left.in_flight),
+            Check(budgets.W8_RELEASE, left.release_ms),
+        ],
+        errors=left.errors,
+    )
+    if PEER in bench.sides(path):
+        try:
+            _beside(found, left, await _churned(bench, PEER, path))
+        except (OSError, psutil.Error) as error:
+            found.peer_errors[type(error).__name__] += 1
+    return found
+
+
+def _beside(found: Row, router: Left, peer: Left) -> None:
+    """Show what the checks hold the router to, of the peer."""
+    found.peer_ms, found.peer_per_s, found.peer_errors = peer.cost.cpu_ms, peer.cost.per_s, peer.errors
+    found.figures = [
+        Figure("W1 after / before", router=router.w1, peer=peer.w1),
+        Figure("descriptors over", router=router.fds, peer=peer.fds),
+        Figure("MB over", router=router.rss_mb, peer=peer.rss_mb),
+        Figure("backend in flight", router=router.in_flight, peer=peer.in_flight),
+        Figure("backend let go in", router=router.release_ms, peer=peer.release_ms),
+    ]
+
+
+async def _churned(bench: Bench, side: str, path: Path) -> Left:
+    ask = bench.stream(side, path, delay_ms=PACE_MS)
+    tree = bench.server(side).tree
     await client.churn(ask, connections=CONNECTIONS, count=FIRST)
-    before = await _chat(bench, path)
+    before = await _chat(bench, side, path)
     await asyncio.sleep(0.5)
     fds, rss = tree.fds(), tree.rss_mb()
 
-    left = await cost(bench.router, client.churn(ask, connections=CONNECTIONS, count=bench.effort.disconnects))
-    release_ms, in_flight = await _release(bench.backend.port)
-    after = await _chat(bench, path)
-    fds_over = await _lowest(lambda: tree.fds() - fds, budgets.W8_FDS.limit)
-    rss_over = await _lowest(lambda: tree.rss_mb() - rss, budgets.W8_RSS.limit)
+    def leave(_: str) -> Awaitable[Run]:
+        return client.churn(ask, connections=CONNECTIONS, count=bench.effort.disconnects)
 
-    return Row(
-        work=f"W8 churn, {bench.effort.disconnects} disconnects",
-        path=path,
-        cpu_ms=left.cpu_ms,
-        per_s=left.per_s,
-        checks=[
-            Check(budgets.W8_CPU, after.ratio / before.ratio),
-            Check(budgets.W8_FDS, fds_over),
-            Check(budgets.W8_RSS, rss_over),
-            Check(budgets.W8_LEFT, in_flight),
-            Check(budgets.W8_RELEASE, release_ms),
-        ],
+    left = await cost(bench, side, leave)
+    release_ms, in_flight = await _release(bench.backend.port)
+    after = await _chat(bench, side, path)
+    return Left(
+        cost=left,
+        w1=after.ratio / before.ratio,
+        fds=await _lowest(lambda: tree.fds() - fds, budgets.W8_FDS.limit),
+        rss_mb=await _lowest(lambda: tree.rss_mb() - rss, budgets.W8_RSS.limit),
+        in_flight=in_flight,
+        release_ms=release_ms,
         errors=before.errors + left.run.errors + after.errors,
     )
 
 
-async def _chat(bench: Bench, path: str) -> Row:
-    def load(side: str) -> Awaitable[Run]:
-        return client.closed_loop(bench.chat(side, path), connections=MANY, count=CHATS)
+async def _chat(bench: Bench, side: str, path: Path) -> Row:
+    """W1 on the floor and one side; the row's router is that side."""
 
-    return row("W1", path, await by_turns(bench, load))
+    def load(which: str) -> Awaitable[Run]:
+        return client.closed_loop(bench.chat(which, path), connections=MANY, count=CHATS)
+
+    rounds = await by_turns(bench, path, load, sides=(FLOOR, side))
+    return row("W1", path, [{FLOOR: one[FLOOR], ROUTER: one[side]} for one in rounds])
 
 
 async def _release(backend: int) -> tuple[float, int]:

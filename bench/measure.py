@@ -4,7 +4,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,10 @@ class Tree:
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
 
+    def lives(self) -> bool:
+        """Tell whether the first process still runs."""
+        return self._root.is_running() and self._root.status() != psutil.STATUS_ZOMBIE
+
     def cpu_s(self) -> float:
         """User and system seconds so far, of living processes."""
         return self._sum(_cpu_s)
@@ -29,6 +33,12 @@ class Tree:
     def peak_rss_mb(self) -> float:
         """Highest resident memory so far, MB; the present one where the kernel keeps no peak."""
         return self._sum(_peak_rss_mb)
+
+    def forget_peak(self) -> None:
+        """Let the highest resident memory start anew at the present one; where the kernel can: Linux."""
+        for process in [self._root, *self._root.children(recursive=True)]:
+            with suppress(OSError):
+                Path(f"/proc/{process.pid}/clear_refs").write_text("5", encoding="ascii")
 
     def fds(self) -> int:
         """Open file descriptors, sockets included."""
@@ -71,12 +81,14 @@ def machine_cpu_s() -> float:
 @contextmanager
 def no_gc() -> Iterator[None]:
     """Keep the client's garbage collector out of the client's timings."""
+    was_on = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -27,11 +27,12 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A latency in milliseconds; `direct` is the same, or what was subtracted, with nothing in between."""
+    """A latency in milliseconds, or what the name says; `direct` was subtracted, where it was measured."""
 
     name: str
     router: float
-    floor: float
+    floor: float = math.nan
+    peer: float = math.nan
     direct: float = math.nan
 
 
@@ -43,26 +44,42 @@ class Row(msgspec.Struct, kw_only=True):
     cpu_ms: float = math.nan
     chunk_us: float = math.nan
     floor_ms: float = math.nan
+    peer_ms: float = math.nan
     ratio: float = math.nan
+    peer_ratio: float = math.nan
     per_s: float = math.nan
     floor_per_s: float = math.nan
-    latency: list[Figure] = []
+    peer_per_s: float = math.nan
+    figures: list[Figure] = []
     checks: list[Check] = []
     errors: Counter[str] = msgspec.field(default_factory=Counter)
     floor_errors: Counter[str] = msgspec.field(default_factory=Counter)
+    peer_errors: Counter[str] = msgspec.field(default_factory=Counter)
     client_busy: float = 0.0
 
 
-class Report(msgspec.Struct):
+class Peer(msgspec.Struct, kw_only=True):
+    """What stood in the router's place for comparison; `silent` are the paths on which it never answered."""
+
+    command: str
+    ready_s: float = math.nan
+    idle_mb: float = math.nan
+    peak_mb: float = math.nan
+    silent: list[str] = []
+    failure: str = ""
+
+
+class Report(msgspec.Struct, kw_only=True):
     """A whole run; memory in MB, times in seconds.
 
-    `others_cores` is what the rest of the machine used meanwhile,
-    `said` the lines the router wrote to stderr.
+    `others_cores` is what the rest of the machine used meanwhile, at worst; `said` the lines routers wrote to stderr.
     """
 
-    rows: list[Row]
-    process: list[Check]
-    floor_rss_mb: float
-    elapsed_s: float
-    others_cores: float
-    said: list[str]
+    rows: list[Row] = []
+    process: list[Check] = []
+    router_peak_mb: float = 0.0
+    floor_rss_mb: float = 0.0
+    elapsed_s: float = 0.0
+    others_cores: float = 0.0
+    said: list[str] = []
+    peer: Peer | None = None
