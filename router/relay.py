@@ -16,6 +16,7 @@ from router.canonical.adapter import Adapter, Attempt, Reply, Vectors
 from router.canonical.events import Ended, Finished, Frame, UsageReported
 from router.canonical.fold import fold
 from router.canonical.request import ChatRequest, EmbedRequest
+from router.canonical.thinking import Splitter, splitter
 from router.dialects import Encoder
 from router.errors import (
     BackendError,
@@ -78,7 +79,7 @@ class Fleet:
 class Answer:
     """An answer that a backend has committed itself to; `first` are the frames that are already here."""
 
-    __slots__ = ("_batches", "_first", "_meter", "_reply", "_settled", "usage")
+    __slots__ = ("_batches", "_first", "_meter", "_reply", "_settled", "_splitter", "usage")
 
     def __init__(
         self,
@@ -88,12 +89,14 @@ class Answer:
         batches: AsyncIterator[Sequence[Frame]],
         meter: Meter,
         settled: Callable[[], Awaitable[UsageReported]],
+        splitter: Splitter | None = None,
     ) -> None:
         self._reply = reply
         self._first = first
         self._batches = batches
         self._meter = meter
         self._settled = settled
+        self._splitter = splitter
         self.usage: UsageReported | None = None
 
     async def stream(self, encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:
@@ -114,13 +117,23 @@ class Answer:
         if raw and not any(isinstance(event, Finished) for event in events):
             return raw
         usage = self.usage = await self._settled()
+        is_split = False
+        if self._splitter is not None:
+            events = self._splitter.events(events)
+            is_split = self._splitter.has_changed()
+        if raw and not is_split and not usage.estimated:
+            return raw
+        completed = replace(fold(events), usage=usage)
         if not raw:
-            return encoder.whole(replace(fold(events), usage=usage))
-        return encoder.amended(raw, usage=usage) if usage.estimated else raw
+            return encoder.whole(completed)
+        choices = completed.choices if is_split else None
+        return encoder.amended(raw, choices=choices, usage=usage if usage.estimated else None)
 
     async def _say(self, frames: Sequence[Frame], encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:
         for frame in frames:
             self._meter.observe(frame.events)
+        if self._splitter is not None:
+            frames = self._splitter.frames(frames)
         if encoder.wants_usage and _is_end(frames) and not self._meter.is_settled:
             if piece := self._render(frames[:-1], encoder):
                 await write(piece)
@@ -165,7 +178,9 @@ class Relay:
                     first = _rewritten(first, progress.backend)
                 self._commit(progress)
                 bill = partial(settled, meter, request, self.tokenizer)
-                await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill))
+                profile, model = candidate.profile, candidate.target.model
+                split = splitter(profile.split_thinking, model, live=request.stream)
+                await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill, splitter=split))
 
         await self._first_to_serve(wanted, progress, serve)
 
