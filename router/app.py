@@ -153,7 +153,12 @@ def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings])
         name=name,
         targets=tuple(Target(backend, model) for backend, _, model in targets if backend in enabled),
         tags=frozenset(alias.tags),
-        profile=Profile(options=alias.options, context_length=alias.context_length, max_tokens=alias.max_tokens),
+        profile=Profile(
+            options=alias.options,
+            context_length=alias.context_length,
+            max_tokens=alias.max_tokens,
+            split_thinking=alias.split_thinking,
+        ),
     )
 
 

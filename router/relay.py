@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from router.admission.gate import Gate
 from router.canonical.adapter import Adapter, Attempt, Reply, Vectors
-from router.canonical.events import Ended, Finished, Frame, UsageReported
+from router.canonical.events import Ended, Event, Finished, Frame, UsageReported
 from router.canonical.fold import fold
 from router.canonical.request import ChatRequest, EmbedRequest
+from router.canonical.thinking import Splitter, splitter
 from router.dialects import Encoder, openai_chat
 from router.errors import (
     BackendError,
@@ -86,7 +87,7 @@ class Fleet:
 class Answer:
     """An answer that a backend has committed itself to; `first` are the frames that are already here."""
 
-    __slots__ = ("_batches", "_first", "_meter", "_reply", "_settled", "usage")
+    __slots__ = ("_batches", "_first", "_meter", "_reply", "_settled", "_splitter", "usage")
 
     def __init__(
         self,
@@ -96,19 +97,29 @@ class Answer:
         batches: AsyncIterator[Sequence[Frame]],
         meter: Meter,
         settled: Callable[[], Awaitable[UsageReported]],
+        splitter: Splitter | None = None,
     ) -> None:
         self._reply = reply
         self._first = first
         self._batches = batches
         self._meter = meter
         self._settled = settled
+        self._splitter = splitter
         self.usage: UsageReported | None = None
 
     async def stream(self, encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Writes the client's bytes as they become known; what arrived together is written together."""
         await self._say(self._first, encoder, write)
+        observe, is_own = self._meter.observe, self._reply.dialect == encoder.dialect
+        is_plain = self._splitter is None and not encoder.wants_usage
         async for frames in self._batches:
-            await self._say(frames, encoder, write)
+            if not is_plain and (self._splitter is not None or _is_end(frames)):
+                await self._say(frames, encoder, write)
+                continue
+            for frame in frames:
+                observe(frame.events)
+            if piece := _rendered(frames, encoder, is_own=is_own):
+                await write(piece)
 
     async def body(self, encoder: Encoder) -> bytes:
         """The whole answer at once; afterwards `usage` says what it cost."""
@@ -119,29 +130,34 @@ class Answer:
             self._meter.observe(frame.events)
         events = [event for frame in frames for event in frame.events]
         raw = frames[0].raw if len(frames) == 1 and self._reply.dialect == encoder.dialect else b""
-        if raw and not any(isinstance(event, Finished) for event in events):
+        if raw and not _is_understood(events):
             return raw
         usage = self.usage = await self._settled()
+        is_split = False
+        if self._splitter is not None:
+            events = self._splitter.events(events)
+            is_split = self._splitter.has_changed()
+        if raw and not is_split and not usage.estimated:
+            return raw
+        completed = replace(fold(events), usage=usage)
         if not raw:
-            return encoder.whole(replace(fold(events), usage=usage))
-        return encoder.amended(raw, usage=usage) if usage.estimated else raw
+            return encoder.whole(completed)
+        choices = completed.choices if is_split else None
+        return encoder.amended(raw, choices=choices, usage=usage if usage.estimated else None)
 
     async def _say(self, frames: Sequence[Frame], encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Frames that reasoning may have to be taken from, or that a count may have to be added to."""
+        is_own = self._reply.dialect == encoder.dialect
         for frame in frames:
             self._meter.observe(frame.events)
+        if self._splitter is not None:
+            frames = self._splitter.frames(frames)
         if encoder.wants_usage and _is_end(frames) and not self._meter.is_settled:
-            if piece := self._render(frames[:-1], encoder):
+            if piece := _rendered(frames[:-1], encoder, is_own=is_own):
                 await write(piece)
             frames = (Frame(b"", (await self._settled(),)), frames[-1])
-        if piece := self._render(frames, encoder):
+        if piece := _rendered(frames, encoder, is_own=is_own):
             await write(piece)
-
-    def _render(self, frames: Sequence[Frame], encoder: Encoder) -> bytes:
-        if self._reply.dialect == encoder.dialect:
-            parts = [encoder.forward(frame) for frame in frames]
-        else:
-            parts = [encoder.encode(frame.events) for frame in frames]
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Tracing(Protocol):
@@ -183,7 +199,9 @@ class Relay:
                     first = _rewritten(first, progress.backend, reply.dialect)
                 self._commit(progress)
                 bill = partial(settled, meter, request, self.tokenizer)
-                await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill))
+                profile, model = candidate.profile, candidate.target.model
+                split = splitter(profile.split_thinking, model, live=request.stream)
+                await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill, splitter=split))
 
         progress.operation = "chat"
         await self._first_to_serve(wanted, progress, serve)
@@ -295,6 +313,13 @@ def _attempt(candidate: Candidate, shown: str) -> Attempt:
     return Attempt(model=candidate.target.model, shown=shown, profile=candidate.profile)
 
 
+def _rendered(frames: Sequence[Frame], encoder: Encoder, *, is_own: bool) -> bytes:
+    """The client's bytes; frames of the client's own format are forwarded."""
+    if len(frames) == 1:
+        return encoder.forward(frames[0]) if is_own else encoder.encode(frames[0].events)
+    return b"".join([encoder.forward(frame) if is_own else encoder.encode(frame.events) for frame in frames])
+
+
 def _is_end(frames: Sequence[Frame]) -> bool:
     return bool(frames) and bool(frames[-1].events) and type(frames[-1].events[-1]) is Ended
 
@@ -320,10 +345,16 @@ def _rewritten(frames: Sequence[Frame], backend: str, dialect: str) -> list[Fram
     All of it is in these frames. Raises BackendFailed for one that nobody understands: in OpenAI's format a frame
     without events is one whose fields have unknown types, in others it only keeps the connection alive.
     """
-    is_understood = dialect != openai_chat.NAME or all(frame.events for frame in frames)
-    if not is_understood or not any(isinstance(event, Finished) for frame in frames for event in frame.events):
+    is_readable = dialect != openai_chat.NAME or all(frame.events for frame in frames)
+    events = [event for frame in frames for event in frame.events]
+    if not is_readable or not _is_understood(events):
         raise BackendFailed(f"{backend} gave an answer that cannot be told in another form")
     return [Frame(b"", frame.events) for frame in frames]
+
+
+def _is_understood(events: Sequence[Event]) -> bool:
+    """Whether it is known what a whole answer says: then it has a finish reason."""
+    return any(type(event) is Finished for event in events)
 
 
 def _put_last(waiting: deque[Candidate], backend: str) -> deque[Candidate]:

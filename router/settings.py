@@ -224,6 +224,11 @@ class AliasSettings(_Section):
     max_tokens: int | None = Field(
         default=None, ge=1, description="Output cap in tokens: used when the client sets none, and never exceeded."
     )
+    split_thinking: bool | None = Field(
+        default=None,
+        description="Turns `<think>` tags at the start of an answer into `reasoning_content`. Default: for families "
+        "that write them (DeepSeek-R1, QwQ, Qwen3 ...). On: also where the model's template opened the tag.",
+    )
 
 
 class RoutingSettings(_Section):

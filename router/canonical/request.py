@@ -119,11 +119,15 @@ class Sampling(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """What an alias adds to every request: defaults under the client's own values, and limits over them."""
+    """What an alias adds to every request: defaults under the client's own values, and limits over them.
+
+    `split_thinking` is whether `<think>` tags in an answer are taken out; None leaves it to the model's name.
+    """
 
     options: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
     context_length: int | None = None
     max_tokens: int | None = None
+    split_thinking: bool | None = None
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):

@@ -32,6 +32,9 @@ class Meter:
     def observe(self, events: Sequence[Event]) -> None:
         """Takes note of the events of one frame."""
         self.frames += 1
+        if len(events) == 1 and type(event := events[0]) is TextDelta:  # as nearly all are
+            self.said.append(event.text)
+            return
         for event in events:
             if type(event) is TextDelta or type(event) is ReasoningDelta:
                 self.said.append(event.text)

@@ -5,7 +5,7 @@ import pytest
 from router.config import Problem, parse
 from tests.config.reading import BACKEND, complaints, problems
 
-ALIAS_KEYS = "targets, tags, options, context_length, max_tokens"
+ALIAS_KEYS = "targets, tags, options, context_length, max_tokens, split_thinking"
 BACKEND_KEYS = (
     "type, url, api_key, enabled, max_parallel, timeouts, headers, models, embedding_batch, "
     "stream, whole_only, stream_only"
