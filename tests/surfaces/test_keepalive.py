@@ -29,7 +29,7 @@ async def other(anyio_backend) -> AsyncIterator[FakeBackend]:
 
 @pytest.fixture
 async def r(fake, other) -> AsyncIterator[RunningRouter]:
-    limits = {"first_token": 0.12, "idle": 0.12}
+    limits = {"first_token": 0.4, "idle": 0.4}
     config = {
         **SILENT,
         "backends": {
@@ -52,9 +52,9 @@ async def test_a_comment_comes_before_the_backend_has_said_anything(r, fake):
 
 
 async def test_comments_go_on_until_the_answer_comes(r, fake):
-    fake.faults = Faults(first_byte_delay_s=0.1)
+    fake.faults = Faults(first_byte_delay_s=0.25)
     answer = await streamed(r.client, "desk/fake-chat")
-    assert answer.pings in {2, 3}
+    assert answer.pings >= 3
     assert answer.raw.index(b": ping") < answer.raw.index(b"data:")
     assert (answer.text, answer.done) == (fake.reply, True)
 
@@ -69,7 +69,7 @@ async def test_a_comment_comes_while_queued(r, fake):
 
 
 async def test_a_comment_comes_in_a_pause_of_the_answer(r, fake):
-    fake.faults = Faults(chunk_delay_s=0.05)
+    fake.faults = Faults(chunk_delay_s=0.1)
     answer = await streamed(r.client, "desk/fake-chat")
     assert answer.raw.count(b": ping\n\ndata: ") >= 2
     assert (answer.text, answer.done) == (fake.reply, True)

@@ -8,7 +8,6 @@ import pytest
 from tests.fakes import FakeBackend, FakeModel, Scripted
 from tests.running import running
 from tests.surfaces.asking import CHAT, alias, asked, backends, streamed
-from tests.surfaces.test_chat import KINDS
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +15,7 @@ MODEL = "deepseek-r1:8b"
 TAGGED = "<think>\nLet me see.</think>\n\nIt is 4."
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["ollama", "openai", "llama_cpp"])
 async def fake(request, anyio_backend) -> AsyncIterator[FakeBackend]:
     models = [FakeModel(MODEL, ("completion", "tools")), FakeModel("plain", ("completion",))]
     async with FakeBackend(models, flavour=request.param, reply=TAGGED) as fake:
