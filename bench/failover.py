@@ -95,11 +95,11 @@ async def failover(router: Server, kind: Kind, *, tries: int, peer: Server | Non
     """W9, one request after another, each followed by the same one to the sound backend."""
     seen = await _seen(router, kind, tries)
     beside = await _seen(peer, kind, tries) if peer else Seen([], [], [], Counter())
-    name = "added" if kind.recovers else "told the client after"
-    over = f" over its {kind.waited_s * 1000:.0f} ms" if kind.waited_s else ""
+    name = "added" if kind.recovers else "told after"
+    over = f", less {kind.waited_s * 1000:.0f} ms" if kind.waited_s else ""
     figures = [(f"{name} p50{over}", median), (f"{name} max{over}", lambda values: max(values, default=float("nan")))]
     return Row(
-        work=f"W9 first target {kind.name}",
+        work=f"W9 first {kind.name}",
         path=OPENAI.name,
         cpu_ms=median(seen.cpu_ms),
         peer_ms=median(beside.cpu_ms),

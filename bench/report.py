@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bench.results import Check, Figure, Peer, Report, Row
 
-WIDTH = 190
+WIDTH = 208
 PEER_WIDTH = 60
 BUSY = 0.9
 CROWDED = 0.15  # cores

@@ -39,7 +39,7 @@ class Effort:
 
 
 FULL = Effort(
-    turns=5, rounds=3, requests=1500, seconds=3.5, streams=400, single_streams=100, large=100,
+    turns=5, rounds=3, requests=1200, seconds=3.5, streams=300, single_streams=100, large=100,
     disconnects=1000, failures=12, keys=5000, thorough=True,
 )  # fmt: skip
 QUICK = Effort(

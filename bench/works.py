@@ -22,12 +22,17 @@ async def warm_up(bench: Bench, path: Path) -> Counter[str]:
     A peer that answers nothing is left out from here on.
     """
     errors: Counter[str] = Counter()
+    effort = bench.effort
     for side in (DIRECT, *bench.sides(path)):
         runs: list[Run] = []
 
         async def load(side: str, runs: list[Run] = runs) -> Run:
-            runs.append(await client.closed_loop(bench.chat(side, path), connections=32, count=300))
-            runs.append(await client.closed_loop(bench.stream(side, path, delay_ms=0), connections=8, count=40))
+            runs.append(await client.closed_loop(bench.chat(side, path), connections=32, count=effort.requests // 5))
+            runs.append(
+                await client.closed_loop(
+                    bench.stream(side, path, delay_ms=0), connections=8, count=effort.streams // 10
+                )
+            )
             return runs[0]
 
         await cost(bench, side, load)
