@@ -49,6 +49,14 @@ async def test_tools_that_the_template_would_drop_are_refused():
         assert (error.param, who.fake.requests) == ("tools", [])
 
 
+async def test_tools_that_must_not_be_called_are_no_reason_to_refuse():
+    async with party("llama_cpp") as who:
+        await looked_at(who, "completion")
+        answer = await who.hear(tools=TOOLS, tool_choice="none")
+        assert answer.error is None
+        assert len(who.fake.requests) == 1
+
+
 async def test_images_that_the_model_cannot_see_are_refused():
     async with party("llama_cpp") as who:
         await looked_at(who, "completion")
