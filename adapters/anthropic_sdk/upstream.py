@@ -153,4 +153,5 @@ async def _error_body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _headers(response: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
-    return list(response.raw_headers)
+    """What the SDK reads of an answer: without cookies, which its client would send with the requests of others."""
+    return [(name, value) for name, value in response.raw_headers if name.lower() != b"set-cookie"]

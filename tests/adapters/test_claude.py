@@ -17,7 +17,14 @@ from router.canonical.adapter import Attempt, BackendConfig
 from router.canonical.fold import Completed, fold
 from router.canonical.request import Profile
 from router.dialects import openai_chat, openai_embeddings
-from router.errors import BackendRefusedKey, ModelMissing, QuotaExhausted, RejectedByBackend, UnsupportedParameter
+from router.errors import (
+    BackendFailed,
+    BackendRefusedKey,
+    ModelMissing,
+    QuotaExhausted,
+    RejectedByBackend,
+    UnsupportedParameter,
+)
 from tests.fakes import FakeBackend, FakeModel, Faults, Scripted
 
 pytestmark = pytest.mark.anyio
@@ -289,3 +296,13 @@ async def test_a_json_answer_comes_without_its_fence_and_the_rule_is_the_same_ea
         assert completed.choices[0].text == '{"a": "b `c` d"}'
     assert len({request.json["system"] for request in claude.fake.requests}) == 1
     assert claude.last["messages"] == [USER]
+
+
+async def test_a_cookie_of_the_backend_is_not_sent_back_with_the_next_request(anyio_backend):
+    error = {"type": "error", "error": {"type": "api_error", "message": "no"}}
+    async with table() as claude:
+        claude.fake.script(PATH, Scripted(status=500, headers={"Set-Cookie": "who=somebody; Path=/"}, lines=[error]))
+        for _ in range(2):
+            with pytest.raises(BackendFailed):
+                await claude.ask()
+        assert "cookie" not in claude.fake.requests[1].headers
