@@ -186,7 +186,7 @@ class Relay:
         """
 
         async def serve(candidate: Candidate) -> None:
-            meter = progress.meter = Meter(asyncio.get_running_loop().time())
+            meter = progress.meter = Meter()
             adapter = self.fleet.adapters[candidate.target.backend]
             stream = adapter.config.streams(candidate.target.model, wanted=request.stream)
             asked = request if stream == request.stream else replace(request, stream=stream)
@@ -211,7 +211,7 @@ class Relay:
 
         async def serve(candidate: Candidate) -> Vectors:
             adapter = self.fleet.adapters[candidate.target.backend]
-            meter = progress.meter = Meter(asyncio.get_running_loop().time())
+            meter = progress.meter = Meter()
             vectors = await adapter.embed(request, _attempt(candidate, request.model))
             if vectors.usage is not None:
                 meter.observe((vectors.usage,))

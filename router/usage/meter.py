@@ -13,25 +13,23 @@ from router.canonical.events import (
 
 
 class Meter:
-    """What one answer has cost so far: the backend's counts, merged field by field, and times in seconds.
+    """What one answer has cost so far: the backend's counts, merged field by field, and when it began to come.
+
+    `first_content_at` is seconds of the event loop's clock.
 
     `said` and `calls` are what is counted when the backend does not count: every text, and how many tools were called.
     """
 
-    __slots__ = ("calls", "ended_at", "first_content_at", "frames", "said", "started_at", "usage")
+    __slots__ = ("calls", "first_content_at", "said", "usage")
 
-    def __init__(self, started_at: float) -> None:
-        self.started_at = started_at
+    def __init__(self) -> None:
         self.first_content_at: float | None = None
-        self.ended_at: float | None = None
-        self.frames = 0
         self.usage: UsageReported | None = None
         self.said: list[str] = []
         self.calls = 0
 
     def observe(self, events: Sequence[Event]) -> None:
         """Takes note of the events of one frame."""
-        self.frames += 1
         if len(events) == 1 and type(event := events[0]) is TextDelta:  # as nearly all are
             self.said.append(event.text)
             return

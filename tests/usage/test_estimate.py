@@ -43,7 +43,7 @@ async def tokenizer(anyio_backend) -> AsyncIterator[Tokenizer]:
 
 
 def metered(*events) -> Meter:
-    meter = Meter(0.0)
+    meter = Meter()
     meter.observe(events)
     return meter
 
