@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from router.canonical.events import (
     Event,
     ReasoningDelta,
+    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStarted,
@@ -34,7 +35,7 @@ class Meter:
             self.said.append(event.text)
             return
         for event in events:
-            if type(event) is TextDelta or type(event) is ReasoningDelta:
+            if type(event) is TextDelta or type(event) is ReasoningDelta or type(event) is Refused:
                 self.said.append(event.text)
             elif type(event) is UsageReported:
                 self.usage = event if self.usage is None else self.usage.merged(event)

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 import msgspec
 
 from router.errors import InternalError, InvalidParameter
+from router.usage.tokens_child import read, write
 
 MAX_IDS = 1_000_000
 TIMEOUT_S = 3.0
@@ -78,12 +79,9 @@ class Tokenizer:
         """One question and its answer, on the thread; raises OSError."""
         child = self._child or self._started()
         try:
-            source, sink = cast("BinaryIO", child.stdout), cast("BinaryIO", child.stdin)
-            sink.write(len(message).to_bytes(4, "big") + message)
-            sink.flush()
-            size = int.from_bytes(source.read(4), "big")
-            reply = source.read(size)
-            if not reply or len(reply) < size:
+            write(cast("BinaryIO", child.stdin), message)
+            reply = read(cast("BinaryIO", child.stdout))
+            if reply is None:
                 raise ChildProcessError
         except OSError:
             self._drop()

