@@ -160,8 +160,10 @@ class BackendSettings(_Section):
     embedding_batch: int | None = Field(
         default=None, ge=1, description="Most inputs in one embedding request; larger batches are split and rejoined."
     )
-
-    stream: bool = Field(default=True, description="Off: it cannot stream. Clients get its whole answers as streams.")
+    stream: bool = Field(
+        default=True,
+        description="Off: it cannot stream. Clients get its whole answers as streams; `first_token` bounds all of one.",
+    )
     whole_only: tuple[str, ...] = Field(
         default=(), description="Models of it that cannot stream, like `stream: false`."
     )
