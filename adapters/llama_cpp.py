@@ -78,13 +78,13 @@ class LlamaCpp(OpenAICompatible):
 
         Raises UnsupportedParameter where the server would silently drop tools or fail on images.
         """
-        if request.tools and self._tools is False:
+        choice = request.tool_choice
+        if request.tools and self._tools is False and (choice is None or choice.mode != "none"):
             raise UnsupportedParameter(
                 f"the model '{request.model}' has a chat template without tools: it would ignore them", param="tools"
             )
         if request.has_images and self._vision is False:
             raise UnsupportedParameter(f"the model '{request.model}' does not take images", param="messages")
-        choice = request.tool_choice
         if choice is None or not choice.names:
             return {}
         tools = _TOOLS.decode(request.wire.fields.get("tools", b"null")) or ()

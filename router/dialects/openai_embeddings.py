@@ -139,6 +139,14 @@ def render(answer: Vectors, *, model: str, base64: bool) -> bytes:
     return msgspec.json.encode({"object": "list", "data": data, "model": model, "usage": usage})
 
 
+def width(vector: Raw) -> int:
+    """How many numbers a vector has, in either form; raises BackendFailed for one that is none."""
+    try:
+        return len(_as_numbers(vector) if _is_text(vector) else _NUMBERS.decode(vector))
+    except (*UNREADABLE, ValueError):
+        raise BackendFailed("the backend's embeddings cannot be read") from None
+
+
 def _is_text(vector: Raw) -> bool:
     return memoryview(vector)[0] == ord('"')
 
