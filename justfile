@@ -50,6 +50,14 @@ bench *options: install
 docs: install
     {{ python }} -m router.config_docs --write
 
+# Tries every feature over every kind of backend and writes the table in README.md.
+conformance: install
+    {{ python }} -m pytest -p tests.sdk.publishing tests/sdk/test_features.py
+
+# Installs the clients that the tests drive and that are no Python packages.
+clients:
+    cd tests/sdk/node && npm install --no-audit --no-fund --no-package-lock
+
 # Pins the newest versions that pyproject.toml allows, with hashes and without addresses.
 lock:
     uv lock --upgrade
