@@ -15,6 +15,7 @@ from router.canonical.request import EmbedRequest, Wire
 from router.dialects.failures import UNREADABLE
 from router.dialects.model_name import with_model
 from router.dialects.openai_body import decode_fields, decode_typed
+from router.dialects.undecoded import check_text
 from router.errors import BackendFailed, InvalidParameter
 
 NAME = "openai_embeddings"
@@ -110,6 +111,7 @@ def decode(body: bytes, shown: str, *, base64: bool, expected: int) -> Vectors:
     Raises BackendFailed for a body that does not hold `expected` embeddings.
     """
     try:
+        check_text(body)
         answer = _ANSWER.decode(body)
     except UNREADABLE:
         raise BackendFailed("the backend's embeddings cannot be read") from None
