@@ -1,0 +1,25 @@
+"""Whatever bytes a backend sends, the client gets a whole answer or one error, and gets it soon."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz import judging
+from tests.fuzz.conftest import EXAMPLES, KINDS, Range
+from tests.fuzz.upstream import Shot, shots, upstream_paths
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_no_bytes_of_a_backend_leave_a_client_without_an_answer(
+    shooting: Range, kind: str, data: st.DataObject
+) -> None:
+    shot: Shot = data.draw(shots(kind))
+    for path in upstream_paths(kind):
+        shooting.fakes[kind].script(path, shot.answer)
+    judging.check(shooting.ask(shot.path, shot.body, kind=kind), stream=shot.stream)
+
+
+def test_nothing_is_left_over(shooting: Range) -> None:
+    shooting.settle()
