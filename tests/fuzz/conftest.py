@@ -11,15 +11,15 @@ import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from tests.fakes import FakeBackend, FakeModel
-from tests.fakes.persona import Flavour
+from tests.fakes import FakeBackend
 from tests.fuzz.judging import Listening
 from tests.running import RunningRouter, running
+from tests.sdk.kinds import FAKES, Kind
 from tests.surfaces.asking import eventually, idle
 
-KINDS: tuple[Flavour, ...] = ("ollama", "llama_cpp", "openai")
 EXAMPLES = int(os.environ.get("TURNOUT_FUZZ_EXAMPLES", "500"))
 """For each kind and test; `just fuzz` tries more."""
+EMBED = "/v1/embeddings"
 LIMIT_S = 3.0
 """An answer that takes longer hangs; nothing that the fakes do here takes more than a moment."""
 
@@ -33,9 +33,10 @@ class Range:
     fakes: Mapping[str, FakeBackend]
     log: Listening
 
-    def ask(self, path: str, body: bytes, *, kind: str) -> httpx.Response:
-        """One request to the model of a kind; raises TimeoutError for a hang."""
-        response = self.portal.call(self._ask, path, body.replace(b'"m"', b'"%b"' % kind.encode(), 1))
+    def ask(self, path: str, body: bytes, *, kind: Kind) -> httpx.Response:
+        """One request to a model of the kind instead of `m`; raises httpx.TimeoutException for a hang."""
+        alias = f"{kind.name}-embed" if path == EMBED else kind.name
+        response = self.portal.call(self._ask, path, body.replace(b'"m"', b'"%b"' % alias.encode(), 1))
         complaints, self.log.complaints = self.log.complaints, []
         assert not complaints
         return response
@@ -62,15 +63,22 @@ def shooting() -> Iterator[Range]:
 
 @asynccontextmanager
 async def _up() -> AsyncGenerator[tuple[RunningRouter, Mapping[str, FakeBackend]]]:
-    models = [FakeModel("able", ("completion", "tools", "vision", "thinking", "embedding"))]
     async with AsyncExitStack() as stack:
         fakes = {
-            kind: await stack.enter_async_context(FakeBackend(models, flavour=kind, reply="Hello you."))
-            for kind in KINDS
+            kind.name: await stack.enter_async_context(
+                FakeBackend(kind.models(), flavour=kind.flavour, reply="Hello you.")
+            )
+            for kind in FAKES
         }
         times = {"first_token": 1, "idle": 1}
         backends: dict[str, Any] = {
-            kind: {"type": kind, "url": fake.url, "api_key": "k", "timeouts": times} for kind, fake in fakes.items()
+            name: {"type": fake.flavour, "url": fake.url, "api_key": "k", "timeouts": times}
+            for name, fake in fakes.items()
         }
-        models_of = {kind: {"targets": [f"{kind}/able"]} for kind in fakes}
-        yield await stack.enter_async_context(running({"backends": backends, "models": models_of})), fakes
+        targets = {kind.name: kind.chat for kind in FAKES}
+        embedding = {f"{kind.name}-embed": kind.embedding or kind.chat for kind in FAKES}
+        models = {
+            alias: {"targets": [f"{alias.removesuffix('-embed')}/{model}"]}
+            for alias, model in {**targets, **embedding}.items()
+        }
+        yield await stack.enter_async_context(running({"backends": backends, "models": models})), fakes

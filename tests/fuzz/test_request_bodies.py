@@ -8,20 +8,21 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.fuzz import judging
 from tests.fuzz.bodies import CHATS, EMBEDDINGS, requests
-from tests.fuzz.conftest import EXAMPLES, KINDS, Range
+from tests.fuzz.conftest import EXAMPLES, Range
+from tests.sdk.kinds import FAKES, Kind
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FAKES, ids=lambda kind: kind.name)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(request=requests())
-def test_no_request_body_finds_a_fault_of_the_router(shooting: Range, kind: str, request: tuple[str, bytes]) -> None:
+def test_no_request_body_finds_a_fault_of_the_router(shooting: Range, kind: Kind, request: tuple[str, bytes]) -> None:
     path, body = request
     judging.check(shooting.ask(path, body, kind=kind), stream=b'"stream": true' in body)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FAKES, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("base", [*CHATS, *EMBEDDINGS], ids=lambda base: ",".join(base)[:40])
-def test_the_bodies_that_are_mutated_make_sense(shooting: Range, kind: str, base: dict[str, Any]) -> None:
+def test_the_bodies_that_are_mutated_make_sense(shooting: Range, kind: Kind, base: dict[str, Any]) -> None:
     path = "/v1/embeddings" if "input" in base else "/v1/chat/completions"
     response = shooting.ask(path, json.dumps({"model": "m", **base}).encode(), kind=kind)
     assert response.status_code in {200, 400}

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.fakes import FakeBackend, FakeModel
-from tests.fakes.persona import Flavour
+from tests.fakes import FakeBackend
 from tests.running import RunningRouter, running
+from tests.sdk.kinds import FAKES, Kind
 
-KINDS: tuple[Flavour, ...] = ("ollama", "llama_cpp", "openai")
-MODEL = "able"
 CALLER_KEY = "planted-caller-key-4713"
 BACKEND_KEY = "planted-backend-key-4711"
 HEADER_KEY = "planted-header-key-4712"
@@ -19,8 +17,12 @@ SECRETS = (CALLER_KEY, BACKEND_KEY, HEADER_KEY)
 
 @dataclass(frozen=True)
 class Place:
-    """`trap` stands for what only the router's own network reaches; `r.client` has no key of its own."""
+    """`trap` stands for what only the router's own network reaches; `r.client` has no key of its own.
 
+    The backend's models are `m` and, for embeddings where it makes any, `e`.
+    """
+
+    kind: Kind
     r: RunningRouter
     backend: FakeBackend
     trap: FakeBackend
@@ -35,21 +37,22 @@ class Place:
         return {"Authorization": f"Bearer {CALLER_KEY}"}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=FAKES, ids=lambda kind: kind.name)
 async def place(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Place]:
-    models = [FakeModel(MODEL, ("completion", "tools", "vision", "embedding"))]
-    async with FakeBackend(models, flavour=request.param) as backend, FakeBackend(flavour="openai") as trap:
+    kind: Kind = request.param
+    async with FakeBackend(kind.models(), flavour=kind.flavour) as backend, FakeBackend(flavour="openai") as trap:
         desk = {
-            "type": request.param,
+            "type": kind.flavour,
             "url": backend.url,
             "api_key": BACKEND_KEY,
             "headers": {"X-Secret": f"Token {HEADER_KEY}"},
             "timeouts": {"first_token": 5, "idle": 5},
         }
+        names = {"m": kind.chat, "e": kind.embedding or kind.chat}
         config = {
             "backends": {"desk": desk},
             "auth": {"api_keys": [CALLER_KEY]},
-            "models": {"m": {"targets": [f"desk/{MODEL}"]}},
+            "models": {alias: {"targets": [f"desk/{name}"]} for alias, name in names.items()},
         }
         async with running(config) as r:
-            yield Place(r, backend, trap)
+            yield Place(kind, r, backend, trap)

@@ -39,7 +39,7 @@ async def test_n_is_bounded(place: Place, n: int) -> None:
 TOO_MANY: dict[str, tuple[str, dict[str, Any]]] = {
     "messages": (CHAT, {"model": "m", "messages": HELLO * 20_001}),
     "tools": (CHAT, asked("m", tools=[{"type": "function", "function": {"name": "f"}}] * 1_025)),
-    "input": (EMBED, {"model": "m", "input": ["a"] * 8_193}),
+    "input": (EMBED, {"model": "e", "input": ["a"] * 8_193}),
 }
 
 

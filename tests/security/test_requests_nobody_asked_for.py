@@ -71,7 +71,7 @@ async def test_no_field_and_no_header_leads_to_another_backend(place: Place, nam
     lure = {name: place.trap.url, "litellm_params": {name: place.trap.url}, "options": {name: place.trap.url}}
     dashed = name.replace("_", "-")
     headers = {f"{prefix}{dashed}": place.trap.url for prefix in ("x-", "x-portkey-", "helicone-", "x-turnout-", "")}
-    for path, body in ((CHAT, _chat("hi")), (EMBED, {"model": "m", "input": "hi"})):
+    for path, body in ((CHAT, _chat("hi")), (EMBED, {"model": "e", "input": "hi"})):
         await place.r.client.post(path, json={**body, **lure}, headers={**headers, **place.key})
         await place.r.client.post(f"{path}?{name}={place.trap.url}", json=body, headers=place.key)
         await place.r.client.post(path, json={**body, "model": f"{place.trap.url}/m"}, headers=place.key)
@@ -85,9 +85,9 @@ async def test_no_redirect_of_a_backend_is_followed(place: Place, status: int, s
     away = Scripted(status=status, headers={"Location": f"{place.trap.url}/v1/chat/completions"}, body=b"")
     for path in ("/api/chat", "/api/embed", "/v1/chat/completions", "/v1/embeddings", "/v1/messages"):
         place.backend.script(path, away)
-    for path, body in ((CHAT, _chat("hi", stream=stream)), (EMBED, {"model": "m", "input": "hi"})):
+    for path, body in ((CHAT, _chat("hi", stream=stream)), (EMBED, {"model": "e", "input": "hi"})):
         response = await place.r.client.post(path, json=body, headers=place.key)
-        assert response.status_code == 502
+        assert response.status_code == 502 or (path == EMBED and place.kind.embedding is None)
         assert str(place.trap.port) not in response.text
     assert place.is_quiet
 
