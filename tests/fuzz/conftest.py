@@ -81,4 +81,5 @@ async def _up() -> AsyncGenerator[tuple[RunningRouter, Mapping[str, FakeBackend]
             alias: {"targets": [f"{alias.removesuffix('-embed')}/{model}"]}
             for alias, model in {**targets, **embedding}.items()
         }
-        yield await stack.enter_async_context(running({"backends": backends, "models": models})), fakes
+        settings = {"backends": backends, "models": models, "health": {"interval_s": 3600}}
+        yield await stack.enter_async_context(running(settings)), fakes

@@ -9,6 +9,9 @@ from tests.fuzz.conftest import EXAMPLES, Range
 from tests.fuzz.upstream import Shot, shots, upstream_paths
 from tests.sdk.kinds import FAKES, Kind
 
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+"""Which hypothesis believes its strategies do when the router, on its own thread, draws a number."""
+
 
 @pytest.mark.parametrize("kind", FAKES, ids=lambda kind: kind.name)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

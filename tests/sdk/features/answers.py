@@ -1,5 +1,7 @@
 """Getting an answer: whole, streamed, with its counts and its reasons."""
 
+import openai
+
 from tests.fakes import Faults
 from tests.sdk.conformance import feature
 from tests.sdk.talk import Talk, text_of, user
@@ -20,7 +22,7 @@ def _(talk: Talk) -> None:
 
 @feature("Chat", "stream")
 def _(talk: Talk) -> None:
-    chunks = talk.stream(temperature=0, seed=1) if talk.fake is None else talk.stream()
+    chunks = talk.stream()
     assert text_of(chunks)
     assert chunks[0].choices[0].delta.role == "assistant"
     assert chunks[-1].choices[0].finish_reason in {"stop", "length"}
@@ -78,10 +80,9 @@ def _(talk: Talk) -> None:
 
 @feature("Chat", "a stream that breaks ends with an error", real=False)
 def _(talk: Talk) -> None:
-    import openai
-
     assert talk.fake is not None
-    talk.fake.faults = Faults(drop_after=2 if talk.kind.name == "ollama" else 3, times=1)
+    talk.fake.reply = "One word after another. " * 3
+    talk.fake.faults = Faults(drop_after=7, times=1)
     text, failure = "", None
     try:
         stream = talk.client.chat.completions.create(model=talk.model, messages=user("hi"), stream=True)

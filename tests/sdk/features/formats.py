@@ -51,14 +51,7 @@ def _(talk: Talk) -> None:
 @feature("Output formats", "log probabilities", "logprobs", "top_logprobs")
 def _(talk: Talk) -> None:
     if talk.fake is not None:
-        told = {"token": "Hi", "logprob": -0.1, "bytes": [72, 105]}
-        full = {**told, "top_logprobs": [told, {**told, "logprob": -3.5}]}
-        chunk: dict[str, Any] = json.loads(json.dumps(talk.party.chunk(content="Hi"))) if _is_object(talk) else {}
-        if "choices" in chunk:
-            chunk["choices"][0]["logprobs"] = {"content": [full]}
-        elif chunk:
-            chunk["logprobs"] = [full]
-        talk.scripted(chunk)
+        talk.scripted(_with_logprobs(talk.party.chunk(content="Hi")))
     chunks = talk.stream(logprobs=True, top_logprobs=2)
     tokens = [t for c in chunks for choice in c.choices if choice.logprobs for t in choice.logprobs.content or ()]
     assert tokens
@@ -68,5 +61,13 @@ def _(talk: Talk) -> None:
     assert talk.was_told(2, "top_logprobs")
 
 
-def _is_object(talk: Talk) -> bool:
-    return isinstance(talk.party.chunk(content="Hi"), dict)
+def _with_logprobs(chunk: Any) -> Any:
+    """A frame that also says how likely its token was, in the backend's own format; a format without that stays."""
+    if not isinstance(chunk, dict):
+        return chunk
+    told = {"token": "Hi", "logprob": -0.1, "bytes": [72, 105]}
+    tokens = [{**told, "top_logprobs": [told, {**told, "logprob": -3.5}]}]
+    if "choices" not in chunk:
+        return {**chunk, "logprobs": tokens}
+    (choice,) = chunk["choices"]
+    return {**chunk, "choices": [{**choice, "logprobs": {"content": tokens}}]}
