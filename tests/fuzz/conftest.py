@@ -17,7 +17,7 @@ from tests.running import RunningRouter, running
 from tests.sdk.kinds import FAKES, Kind
 from tests.surfaces.asking import eventually, idle
 
-EXAMPLES = int(os.environ.get("TURNOUT_FUZZ_EXAMPLES", "500"))
+EXAMPLES = int(os.environ.get("TURNOUT_FUZZ_EXAMPLES", "800"))
 """For each kind and test; `just fuzz` tries more."""
 EMBED = "/v1/embeddings"
 LIMIT_S = 3.0
