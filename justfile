@@ -54,6 +54,18 @@ soak *options: install
 docs: install
     {{ python }} -m router.config_docs --write
 
+# Tries every feature over every kind of backend and writes the table in README.md.
+conformance: install
+    {{ python }} -m pytest -p tests.sdk.publishing tests/sdk/test_features.py
+
+# Looks longer for a body or an answer that breaks the router: so many tries for each kind of backend.
+fuzz tries="20000": install
+    TURNOUT_FUZZ_EXAMPLES={{ tries }} {{ python }} -m pytest tests/fuzz --timeout 3600 --show-capture no
+
+# Installs the clients that the tests drive and that are no Python packages.
+clients:
+    cd tests/sdk/node && npm install --no-audit --no-fund --no-package-lock
+
 # Pins the newest versions that pyproject.toml allows, with hashes and without addresses.
 lock:
     uv lock --upgrade

@@ -13,7 +13,7 @@ from router.canonical.models import ModelInfo, Probe
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import openai_chat, openai_embeddings
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, RejectedByBackend
+from router.errors import BackendFailed, RejectedByBackend, UnsupportedParameter
 
 KEEP_ALIVE_S = 3.0
 """uvicorn and llama.cpp close idle connections after 5 seconds."""
@@ -65,7 +65,10 @@ class OpenAICompatible(Adapter):
         return {"stream_options": openai_chat.asking_for_usage(request)}
 
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:
-        """Embeds every input, in batches no larger than the backend takes."""
+        """Embeds every input, in batches no larger than the backend takes.
+
+        Raises UnsupportedParameter when the backend paid no attention to `dimensions`, as many do.
+        """
         options = openai_chat.sent_options(attempt.profile)
         answers: list[Vectors] = []
         for part in request.split(self.config.embedding_batch):
@@ -73,7 +76,10 @@ class OpenAICompatible(Adapter):
             async with self.upstream.post("/v1/embeddings", body, model=attempt.model) as exchange:
                 answer = await exchange.body()
             answers.append(self._vectors(answer, part, attempt))
-        return Vectors.joined(answers)
+        vectors = Vectors.joined(answers)
+        if request.dimensions is not None:
+            self._check_width(vectors, request.dimensions)
+        return vectors
 
     def _vectors(self, answer: bytes, request: EmbedRequest, attempt: Attempt) -> Vectors:
         expected = len(request.inputs)
@@ -81,6 +87,13 @@ class OpenAICompatible(Adapter):
             return openai_embeddings.decode(answer, attempt.shown, base64=request.base64, expected=expected)
         except BackendFailed as error:
             raise BackendFailed(f"{self.config.name}: {error.message}") from None
+
+    def _check_width(self, vectors: Vectors, wanted: int) -> None:
+        got = openai_embeddings.width(vectors.vectors[0])
+        if got != wanted:
+            raise UnsupportedParameter(
+                f"{self.config.name} makes vectors of {got} numbers whatever is asked", param="dimensions"
+            )
 
     async def probe(self, *, timeout_s: float) -> Probe:
         """Asks for the model list, the one thing nearly every such server answers without generating.

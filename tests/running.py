@@ -14,6 +14,8 @@ from router.app import Router, build
 from router.settings import Settings
 
 STOP_TIMEOUT_S = 5.0
+AS_SERVED: Mapping[str, Any] = {"http": "httptools", "ws": "none", "proxy_headers": False}
+"""As in `router.serving`, whatever else is installed."""
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Loading the system's certificates would take most of a test's time."""
 
@@ -44,7 +46,9 @@ async def running(
     settings = Settings.model_validate({"server": {"port": 0}, **config})
     router = build(settings, **more)
     server = uvicorn.Server(
-        uvicorn.Config(router.app, port=0, log_level="error", access_log=False, lifespan="on", server_header=False)
+        uvicorn.Config(
+            router.app, port=0, log_level="error", access_log=False, lifespan="on", server_header=False, **AS_SERVED
+        )
     )
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)

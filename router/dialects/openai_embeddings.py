@@ -15,6 +15,7 @@ from router.canonical.request import EmbedRequest, Wire
 from router.dialects.failures import UNREADABLE
 from router.dialects.model_name import counted, with_fields, with_model
 from router.dialects.openai_body import decode_fields, decode_typed
+from router.dialects.undecoded import check_text
 from router.errors import BackendFailed, InvalidParameter
 
 NAME = "openai_embeddings"
@@ -115,6 +116,7 @@ def decode(body: bytes, shown: str, *, base64: bool, expected: int) -> Vectors:
     Raises BackendFailed for a body that does not hold `expected` embeddings.
     """
     try:
+        check_text(body)
         answer = _ANSWER.decode(body)
     except UNREADABLE:
         raise BackendFailed("the backend's embeddings cannot be read") from None
@@ -146,6 +148,14 @@ def render(answer: Vectors, *, model: str, base64: bool) -> bytes:
 def _counts(usage: UsageReported) -> dict[str, Any]:
     counts = {"prompt_tokens": usage.prompt or 0, "total_tokens": usage.prompt or 0}
     return {**counts, "estimated": True} if usage.estimated else counts
+
+
+def width(vector: Raw) -> int:
+    """How many numbers a vector has, in either form; raises BackendFailed for one that is none."""
+    try:
+        return len(_as_numbers(vector) if _is_text(vector) else _NUMBERS.decode(vector))
+    except (*UNREADABLE, ValueError):
+        raise BackendFailed("the backend's embeddings cannot be read") from None
 
 
 def _is_text(vector: Raw) -> bool:

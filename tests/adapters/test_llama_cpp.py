@@ -145,3 +145,13 @@ async def test_a_server_of_another_kind_is_not_taken_for_llama_cpp():
         who.fake.script("/props", Scripted(body=b"<html>"))
         with pytest.raises(BackendFailed, match="does not answer like a llama"):
             await who.adapter.probe(timeout_s=5)
+
+
+async def test_tools_that_may_not_be_called_are_no_reason_to_refuse():
+    async with party("llama_cpp") as who:
+        who.fake.models = [FakeModel("smollm2")]
+        await who.adapter.probe(timeout_s=5)
+        forbidden = await who.hear(tools=TOOLS, tool_choice="none")
+        allowed = await who.hear(tools=TOOLS)
+    assert (forbidden.error, forbidden.text) == (None, "Hello from the fake.")
+    assert isinstance(allowed.error, UnsupportedParameter)

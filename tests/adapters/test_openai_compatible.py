@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.errors import BackendFailed, StreamBroken
+from router.errors import BackendFailed, StreamBroken, UnsupportedParameter
 from tests.adapters.party import party
 from tests.fakes import Faults, Scripted
 
@@ -61,3 +61,13 @@ async def test_a_server_of_another_kind_is_not_taken_for_openais(body):
         who.fake.script("/v1/models", Scripted(body=body))
         with pytest.raises(BackendFailed):
             await who.adapter.probe(timeout_s=5)
+
+
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+async def test_vectors_of_another_width_than_the_one_asked_for_are_refused(encoding):
+    async with party("llama_cpp") as who:
+        with pytest.raises(UnsupportedParameter, match="vectors of 4 numbers") as caught:
+            await who.embed(["a"], dimensions=2, encoding_format=encoding)
+        same = await who.embed(["a"], dimensions=4, encoding_format=encoding)
+    assert caught.value.param == "dimensions"
+    assert len(same.vectors) == 1

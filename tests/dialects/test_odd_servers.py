@@ -252,9 +252,39 @@ def test_an_error_that_is_nested_too_deeply_still_breaks_the_stream():
     assert isinstance(reading.failure, StreamBroken)
 
 
-@pytest.mark.parametrize("odd", [{"choices": [{"delta": {"content": [{"type": "text"}]}}]}, [1], "x", 5])
-def test_a_piece_of_a_shape_that_nobody_knows_is_the_clients_to_read(odd):
+def test_a_piece_of_a_shape_that_nobody_knows_is_the_clients_to_read():
+    odd = {"choices": [{"delta": {"content": [{"type": "text"}]}}]}
     assert sent(event_stream(msgspec.json.encode(odd).decode(), delta(finish="stop"), "[DONE]"))[0] == odd
+
+
+@pytest.mark.parametrize("odd", ["[1]", '"x"', "5", "null"])
+def test_a_piece_that_is_no_object_is_left_out(odd):
+    stream = event_stream(odd, delta(content="Hi"), delta(finish="stop"), "[DONE]")
+    assert sent(stream) == sent(event_stream(delta(content="Hi"), delta(finish="stop"), "[DONE]"))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'data: {"choices":5,"x":}\n\n',
+        b'data: {"choices":5\n\n',
+        b'data: {"choices":[5],"x":"\xff"}\n\n',
+        b'data: {"choices":[],"x":"\xff"}\n\n',
+        b'data: {"choices":[],"\xed\xa0\x80":1}\n\n',
+        b'event: \xff\ndata: {"choices":[]}\n\n',
+        b"data: [5\n\n",
+    ],
+)
+def test_a_piece_that_no_client_could_read_breaks_the_stream(odd):
+    reading = decoder()
+    frames_until_failure(reading, odd)
+    assert isinstance(reading.failure, StreamBroken)
+
+
+@pytest.mark.parametrize("odd", [b'{"choices":5,"x":}', b'{"choices":5,"x":"\xff"}', b'{"choices":[],"x":"\xff"}'])
+def test_a_whole_answer_that_no_client_could_read_is_the_backends_failure(odd):
+    with pytest.raises(BackendFailed):
+        openai_chat.decode_whole(odd, "shown")
 
 
 def test_one_json_body_instead_of_a_stream_becomes_one():

@@ -22,7 +22,7 @@ from router.dialects import sse
 from router.dialects.failures import UNREADABLE, read_in_band
 from router.dialects.model_name import Renamer, with_fields, with_model
 from router.dialects.openai_chat.calls import Call, Calls
-from router.dialects.undecoded import ABSENT, given
+from router.dialects.undecoded import ABSENT, check_object, check_text, given
 from router.errors import BackendFailed, RouterError, StreamBroken
 
 DONE = b"[DONE]"
@@ -197,15 +197,16 @@ class StreamDecoder:
         return Frame(b"", (*finished, Ended()))
 
     def _read(self, event: bytes, text: bytes) -> tuple[Frame, ...]:
-        """The frames of one event."""
+        """The frames of one event; JSON that is no object says nothing that a client could read."""
         try:
-            chunk = _DECODER.decode(text)
+            check_text(event)
+            chunk = _decoded(text)
         except msgspec.ValidationError:
-            return (Frame(event + b"\n\n", ()),)
+            return ()
         except UNREADABLE:
             self.failure = StreamBroken("the backend sent a piece that is not valid JSON")
             return ()
-        return self._framed(event, text, chunk)
+        return (Frame(event + b"\n\n", ()),) if chunk is None else self._framed(event, text, chunk)
 
     def _framed(self, event: bytes, text: bytes, chunk: _Chunk) -> tuple[Frame, ...]:
         """What was said, and apart from it a count that came along."""
@@ -272,11 +273,12 @@ class StreamDecoder:
 def decode_whole(body: bytes, shown: str) -> Frame:
     """A whole answer as one frame; raises BackendFailed for a body that is not one."""
     try:
-        chunk = _DECODER.decode(body)
-    except msgspec.ValidationError:
-        return _unknown(body, shown)
+        check_text(body)
+        chunk = _decoded(body)
     except UNREADABLE:
-        raise BackendFailed("the backend's answer is not valid JSON") from None
+        raise BackendFailed("the backend's answer is not a JSON object") from None
+    if chunk is None:
+        return Frame(with_fields(body, {"model": shown}), (Started(model=shown), Ended()))
     if (failure := _reported(chunk, body)) is not None:
         raise BackendFailed(failure)
     if chunk.choices is None:
@@ -296,12 +298,14 @@ def decode_whole(body: bytes, shown: str) -> Frame:
     return Frame(with_model(body, chunk.model, shown), (*events, Ended()))
 
 
-def _unknown(body: bytes, shown: str) -> Frame:
-    """An answer whose fields have other types than those that are known is still the client's to read."""
+def _decoded(text: bytes) -> _Chunk | None:
+    """A piece of an answer, or None for an object whose fields have other types than those that are known, which is
+    still the client's to read; raises what is in UNREADABLE for anything else."""
     try:
-        return Frame(with_fields(body, {"model": shown}), (Started(model=shown), Ended()))
-    except UNREADABLE:
-        raise BackendFailed("the backend's answer is not a JSON object") from None
+        return _DECODER.decode(text)
+    except msgspec.ValidationError:
+        check_object(text)
+        return None
 
 
 def _plain(chunk: _Chunk) -> TextDelta | None:

@@ -1,0 +1,40 @@
+"""The kinds of backend that the SDKs are tried over. A new kind is one line here."""
+
+from dataclasses import dataclass
+
+from tests.fakes import FakeModel
+from tests.fakes.persona import Flavour
+
+ABLE = ("completion", "tools", "vision", "thinking")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`chat` can do all that a chat model of this kind can; without `embedding`, `chat` is asked and must refuse.
+
+    `is_real` is a llama.cpp with a model in it, which nobody can script; all others are fakes.
+    """
+
+    name: str
+    title: str
+    flavour: Flavour
+    chat: str = "able"
+    embedding: str | None = "embedder"
+    is_real: bool = False
+
+    def models(self) -> list[FakeModel]:
+        """What the fake has."""
+        embedding = [FakeModel(self.embedding, ("embedding",))] if self.embedding else []
+        return [FakeModel(self.chat, ABLE), *embedding]
+
+
+FAKES = (
+    Kind("ollama", "Ollama", "ollama"),
+    Kind("llama_cpp", "llama.cpp", "llama_cpp"),
+    Kind("openai", "OpenAI-compatible", "openai"),
+)
+"""The columns of the conformance table."""
+
+REAL = Kind("real", "llama.cpp", "llama_cpp", chat="smollm2", embedding="smollm2-embed", is_real=True)
+
+EVERY = (*FAKES, REAL)

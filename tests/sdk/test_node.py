@@ -1,0 +1,46 @@
+"""The official Node SDK over every kind of backend; see node/features.mjs."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.stage import KEY
+from tests.sdk.talk import Talk
+
+FOLDER = Path(__file__).parent / "node"
+INSTALL = ("install", "--no-audit", "--no-fund", "--no-package-lock")
+RUN_S = 60
+INSTALL_S = 240
+FEATURES = 15
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Where Node.js is, with the SDK beside the script; CI installs that by itself."""
+    found, npm = shutil.which("node"), shutil.which("npm")
+    if found is None:
+        pytest.skip("Node.js is not installed")
+    if not (FOLDER / "node_modules").exists():
+        if os.environ.get("CI") != "true" or npm is None:
+            pytest.skip("the Node SDK is not installed: run `just clients`")
+        subprocess.run([npm, *INSTALL], cwd=FOLDER, check=True, capture_output=True, timeout=INSTALL_S)
+    return found
+
+
+@pytest.mark.timeout(INSTALL_S + RUN_S)
+def test_every_feature_of_the_node_sdk_works(node: str, talk: Talk) -> None:
+    sort = "real" if talk.fake is None else "fake"
+    command = [node, "features.mjs", f"{talk.stage.url}/v1", KEY, talk.model, talk.embedding_model, sort]
+    ran = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=RUN_S, check=False)
+    told = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert not {feature["feature"]: feature["error"] for feature in told if not feature["ok"]}
+    assert (len(told), ran.returncode) == (FEATURES, 0), ran.stderr
+
+
+def test_the_versions_of_the_node_clients_are_exact() -> None:
+    wanted = json.loads((FOLDER / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    assert all(version[0].isdigit() for version in wanted.values())
