@@ -17,7 +17,9 @@ from router.auth import Keys
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
-from router.relay import Fleet, Relay, Tracing
+from router.relay.attempts import Tracing
+from router.relay.progress import Fleet
+from router.relay.relay import Relay
 from router.routing.catalog import Alias, Catalog, Target
 from router.routing.health import Health
 from router.routing.prober import Prober

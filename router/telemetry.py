@@ -21,7 +21,7 @@ from router import __version__
 from router.canonical import outgoing
 from router.canonical.events import UsageReported
 from router.errors import RouterError
-from router.relay import Progress
+from router.relay.progress import Progress
 from router.usage.record import CANCELLED, CLIENT_LEFT, OK, RequestRecord
 
 MAX_NAME_CHARS = 200

@@ -11,7 +11,9 @@ from router.canonical.request import ChatRequest
 from router.dialects import Encoder
 from router.dialects.sse import PING
 from router.errors import InternalError, RouterError
-from router.relay import Answer, Progress, Relay
+from router.relay.answer import Answer
+from router.relay.progress import Progress
+from router.relay.relay import Relay
 from router.routing.plan import Wanted
 from router.surfaces.drain import Drain
 from router.surfaces.headers import RawHeaders, explaining, retrying, waiting

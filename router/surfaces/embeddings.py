@@ -7,7 +7,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from router.canonical.request import EmbedRequest
 from router.dialects import openai_embeddings
-from router.relay import Progress, Relay
+from router.relay.progress import Progress
+from router.relay.relay import Relay
 from router.routing.plan import Wanted
 from router.surfaces.body import read_body
 from router.surfaces.drain import Drain

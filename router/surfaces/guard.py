@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from router.auth import Keys, presented_key
 from router.dialects.openai_chat import render_error
 from router.errors import BadRequest, InternalError, RouterError, UnknownRoute, WrongMethod
-from router.relay import Progress
+from router.relay.progress import Progress
 from router.surfaces.headers import explaining, retrying
 from router.surfaces.recording import Entry, Recorder, entry_of
 from router.surfaces.unexpected import log_unexpected

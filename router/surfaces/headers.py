@@ -4,7 +4,7 @@ from litestar.types import Scope
 
 from router.canonical.events import UsageReported
 from router.errors import RouterError
-from router.relay import Progress
+from router.relay.progress import Progress
 
 MAX_VALUE = 500
 

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from router import __version__
 from router.admission.gate import Gate
 from router.canonical.models import canonical_name
-from router.relay import Fleet
+from router.relay.progress import Fleet
 from router.routing.health import State
 from router.surfaces.drain import Drain
 from router.usage.metrics import LabelOf, Metrics

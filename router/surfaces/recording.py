@@ -7,7 +7,7 @@ from typing import Any
 
 from router.auth import ANYBODY, Principal
 from router.errors import InternalError, RouterError
-from router.relay import Progress
+from router.relay.progress import Progress
 from router.usage.record import CANCELLED, CLIENT_LEFT, OK, RequestRecord, Sink, hand_out
 
 

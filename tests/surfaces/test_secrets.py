@@ -95,7 +95,7 @@ async def broken(r, monkeypatch) -> RunningRouter:
     def explode(*_, **__):
         raise PlantedError(f"{PROMPT} {BACKEND_KEY}")
 
-    monkeypatch.setattr("router.relay.plan", explode)
+    monkeypatch.setattr("router.relay.attempts.plan", explode)
     return r
 
 
@@ -113,7 +113,7 @@ async def test_a_bug_of_the_router_is_logged_by_type_and_place_alone(broken, cap
     record = next(record for record in caplog.records if record.levelno == logging.ERROR)
     text = caplog.text
     assert "PlantedError at " in record.getMessage()
-    assert "router/relay.py:" in record.getMessage()
+    assert "relay/attempts.py:" in record.getMessage()
     assert record.exc_info is None
     for secret in (PROMPT, BACKEND_KEY, "Traceback", str(Path.cwd()), sys.prefix):
         assert secret not in record.getMessage()

@@ -1,0 +1,1 @@
+"""The path of every request to a backend."""
