@@ -23,7 +23,9 @@ from router.relay.relay import Relay
 from router.routing.catalog import Alias, Catalog, Target
 from router.routing.health import Health
 from router.routing.prober import Prober
-from router.settings import AliasSettings, BackendSettings, Settings
+from router.settings import Settings
+from router.settings.backends import BackendSettings
+from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
 from router.surfaces.drain import Drain
 from router.surfaces.embeddings import embedding_routes
@@ -89,7 +91,7 @@ def build(
     recorder = Recorder((metrics.record, *logged, *traced, *sinks))
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
-    keys = Keys([key.get_secret_value() for key in settings.auth.api_keys])
+    keys = Keys([key.key.get_secret_value() for key in settings.auth.api_keys])
     app = Litestar(
         route_handlers=[
             *chat_routes(answering, max_body_bytes=limit),

@@ -19,7 +19,9 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
 from router.declared import declared_at, section_in
-from router.settings import Location, Settings, cross_check, nearest
+from router.settings import Settings
+from router.settings.checks import cross_check, nearest
+from router.settings.fields import Location
 
 FILE_NAMES = ("turnout.yaml", "turnout.yml", "turnout.json")
 MAX_BYTES = 1024 * 1024
@@ -161,7 +163,7 @@ class _Document:
             before = _BREAK.split(text[: exc.position])
             place = (len(before), len(before[-1]) + 1)
             self.report((), f"not valid YAML: the character U+{exc.character:04X} is not allowed", place=place)
-        except (ValueError, OverflowError, AssertionError):
+        except (ValueError, OverflowError, AssertionError, KeyError):
             # ruamel.yaml lets these out of an escape beyond Unicode (\\UFFFFFFFF) and of an odd %YAML line.
             self.report((), "not valid YAML: an escape beyond Unicode, or an unknown %YAML version")
         return None
@@ -316,7 +318,7 @@ _WORDS = {
 def _explain(error: ErrorDetails, loc: Location, *, document: _Document) -> None:
     """Reports one pydantic error. Its input is looked at, never shown: it may be a secret."""
     kind, context, given = error["type"], error.get("ctx", {}), cast("object", error["input"])
-    item = f"item {loc[-1] + 1}" if isinstance(loc[-1], int) else ""
+    item = next((f"item {part + 1}" for part in reversed(loc) if isinstance(part, int)), "")
     if kind == "extra_forbidden":
         message, hint = f"unknown key{_named(loc)}", _hint_for_key(loc)
         document.report(loc[:-1], message, hint=hint, place=document.place(loc))

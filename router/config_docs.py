@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
@@ -25,7 +25,7 @@ CONFIG_FOLDER = Path(__file__).resolve().parents[1] / "config"
 
 _PROSE = f"""# Settings
 
-<!-- Written by `python -m router.config_docs --write` from router/settings.py. Do not edit. -->
+<!-- Written by `python -m router.config_docs --write` from router/settings. Do not edit. -->
 
 A file is not needed: without one, Turnout listens on 127.0.0.1:7070 and looks for model servers on this
 machine. [turnout.example.yaml](turnout.example.yaml) shows all settings in one file. For completion and checks while
@@ -131,14 +131,19 @@ def _section_text(section: type[BaseModel], path: tuple[str, ...]) -> Iterator[s
         yield from (_row(name, field) for name, field in section.model_fields.items())
         yield ""
     for name, (found, many) in inner.items():
-        yield from _section_text(found, (*path, name, "NAME") if many else (*path, name))
+        yield from _section_text(found, (*path, name, *many))
 
 
-def _inner(field: FieldInfo) -> tuple[type[BaseModel], bool] | None:
-    """The section that a field holds, and whether it holds many, by name."""
-    kind = cast("object", field.annotation)
-    many = get_origin(kind) is dict
-    section = section_in(get_args(kind)[1] if many else kind)
+def _inner(field: FieldInfo) -> tuple[type[BaseModel], tuple[str, ...]] | None:
+    """The section that a field holds, and how its path goes on when it holds many: by name, or in a list."""
+    kind, many = cast("object", field.annotation), ()
+    if get_origin(kind) is dict:
+        kind, many = get_args(kind)[1], ("NAME",)
+    elif get_origin(kind) is tuple:
+        kind, many = get_args(kind)[0], ("ITEM",)
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    section = section_in(kind)
     return (section, many) if section else None
 
 
@@ -159,6 +164,8 @@ def _type_in_words(kind: object) -> str:
     origin = get_origin(kind)
     if origin is Literal:
         return " or ".join(f"`{choice}`" for choice in arguments)
+    if any(isinstance(argument, BeforeValidator) for argument in arguments):
+        return f"text or {_type_in_words(arguments[0])}"
     if origin in {Annotated, Union, UnionType}:
         return _type_in_words(arguments[0])
     if origin is tuple:

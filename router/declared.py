@@ -4,7 +4,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, JsonValue
 
-from router.settings import Location, Settings
+from router.settings import Settings
+from router.settings.fields import Location
 
 
 def declared_at(loc: Location) -> object:

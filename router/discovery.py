@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from router.settings import AliasSettings, BackendSettings, RoutingSettings, Settings
+from router.settings import Settings
+from router.settings.backends import BackendSettings
+from router.settings.models import AliasSettings, RoutingSettings
 
 OLLAMA_PORT = 11434
 CLAUDE_KEY = "ANTHROPIC_API_KEY"

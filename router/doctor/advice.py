@@ -7,7 +7,7 @@ from router.doctor import reach
 from router.doctor.findings import LLAMA_CPP, OLLAMA, OPENAI, BackendFindings, Complaint, Findings
 from router.doctor.promises import about_promises
 from router.doctor.reach import CALLED, wrong
-from router.settings import LOOPBACK_HOSTS
+from router.settings.address import LOOPBACK_HOSTS
 
 KEEPS_CALL_IDS = (0, 12, 10)
 MAX_SKEW_S = 60.0

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from router.canonical.models import Probe
 from router.errors import RouterError
-from router.settings import BackendSettings
+from router.settings.backends import BackendSettings
 
 OLLAMA = "ollama"
 LLAMA_CPP = "llama_cpp"

@@ -31,7 +31,8 @@ from router.doctor.findings import (
     Said,
 )
 from router.errors import RouterError
-from router.settings import BackendSettings, Settings
+from router.settings import Settings
+from router.settings.backends import BackendSettings
 
 USUAL_PORTS = (OLLAMA_PORT, *(port for _, port in USUAL_PLACES.values()))
 PATHS = ("/", "/api/version", "/v1/models", "/props", "/health")

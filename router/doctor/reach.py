@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from router.doctor.findings import LLAMA_CPP, OLLAMA, OPENAI, BackendFindings, Complaint, Contact
 from router.errors import BackendRefusedKey
-from router.settings import LOOPBACK_HOSTS
+from router.settings.address import LOOPBACK_HOSTS
 
 CALLED = {OLLAMA: "an Ollama server", LLAMA_CPP: "a llama.cpp server", OPENAI: "an OpenAI-compatible server"}
 

@@ -8,7 +8,7 @@ from random import random
 from router.canonical.adapter import Adapter
 from router.errors import RouterError
 from router.routing.health import Health, State
-from router.settings import HealthSettings
+from router.settings.serving import HealthSettings
 
 logger = logging.getLogger(__name__)
 

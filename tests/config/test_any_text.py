@@ -64,6 +64,7 @@ def check(text: str) -> None:
 @given(st.lists(st.sampled_from(PIECES), max_size=16).map("".join))
 @example('a: "\\UFFFFFFFF"')
 @example("%YAML 1.177")
+@example("---\n%YAML 1.17\n")
 @example("a\r\r<<: ")
 @example("&a {a: *a}")
 @example("!!int ''")

@@ -18,10 +18,12 @@ EXAMPLE = CONFIG_FOLDER / "turnout.example.yaml"
 def everything() -> Settings:
     """The example with all that is switched off switched on."""
     text = re.sub(r"(?m)^( *)#(?=\w)", r"\1", EXAMPLE.read_text(encoding="utf-8"))
-    return parse(text, source=EXAMPLE.name, environ={"TURNOUT_KEY": "12345678"})
+    return parse(text, source=EXAMPLE.name, environ={"TURNOUT_KEY": "12345678", "NIGHT_KEY": "87654321"})
 
 
 def sections(value: object) -> list[BaseModel]:
+    if isinstance(value, tuple):
+        return [section for part in value for section in sections(part)]
     inner = value.values() if isinstance(value, dict) else [getattr(value, name) for name in _fields(value)]
     own = [value] if isinstance(value, BaseModel) else []
     return own + [section for part in inner for section in sections(part)]
@@ -44,11 +46,11 @@ def test_the_example_shows_every_setting():
     for section in sections(everything()):
         shown.setdefault(type(section), set()).update(section.model_fields_set)
         known[type(section)] = set(type(section).model_fields)
-    assert len(known) == 8
+    assert len(known) == 11
     assert shown == known
 
 
-@pytest.mark.parametrize("section", ["server", "health"])
+@pytest.mark.parametrize("section", ["server", "queue", "health"])
 def test_what_the_example_calls_defaults_are_the_defaults(section):
     assert getattr(everything(), section) == getattr(Settings(), section)
     assert everything().auth.open is Settings().auth.open
@@ -90,7 +92,7 @@ def test_the_reference_says_types_limits_and_defaults_in_plain_words():
     text = reference_text()
     assert "| `port` | whole number; at least 0; at most 65535 | `7070` |" in text
     assert "| `type` | `ollama` or `llama_cpp` or `openai` or `claude` | required |" in text
-    assert "| `api_keys` | list of text, kept secret | `[]` |" in text
+    assert "| `api_keys` | list of text or section | `[]` |" in text
     assert "| `targets` | list of text; at least 1 item | required |" in text
     assert "| `timeouts` | section | see below |" in text
 

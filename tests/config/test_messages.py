@@ -5,16 +5,19 @@ import pytest
 from router.config import Problem, parse
 from tests.config.reading import BACKEND, complaints, problems
 
-ALIAS_KEYS = "targets, tags, options, context_length, max_tokens, split_thinking"
+ALIAS_KEYS = (
+    "targets, strategy, priority, local_only, tags, options, context_length, max_tokens, thinking_tokens, truncate, "
+    "client_options, resume, hedge_after, split_thinking"
+)
 BACKEND_KEYS = (
-    "type, url, api_key, enabled, max_parallel, timeouts, headers, models, embedding_batch, "
+    "type, url, api_key, enabled, max_parallel, weight, timeouts, headers, models, embedding_batch, "
     "stream, whole_only, stream_only"
 )
 EXPOSED = (
     "0.0.0.0 is reachable from other machines but no key is asked "
     "(set auth.api_keys, or auth.open: true to accept everybody)"
 )
-SECTIONS = "server, auth, backends, models, routing, health"
+SECTIONS = "server, auth, backends, groups, models, routing, queue, health"
 
 
 def only(text: str, **environ: str) -> str:
@@ -118,7 +121,7 @@ def test_a_backend_type_nearly_right_names_the_right_one():
             "backends: {a: {type: ollama, url: 'ftp://h'}}",
             "backends.a.url: must be an http or https address, such as http://127.0.0.1:11434",
         ),
-        ("auth: {api_keys: [short]}", "auth.api_keys: item 1: an API key needs at least 8 characters"),
+        ("auth: {api_keys: [short]}", "auth.api_keys.key: item 1: an API key needs at least 8 characters"),
         ("- a", f"must be a mapping, got a list (valid keys: {SECTIONS})"),
         ("hello", f"must be a mapping, got text (valid keys: {SECTIONS})"),
         ("5", f"must be a mapping, got a number (valid keys: {SECTIONS})"),

@@ -139,4 +139,4 @@ def test_secrets_do_not_show_in_the_settings():
     )
     settings = read(text, K="sk-12345678")
     assert "12345678" not in repr(settings)
-    assert settings.auth.api_keys[0].get_secret_value() == "sk-12345678"
+    assert settings.auth.api_keys[0].key.get_secret_value() == "sk-12345678"

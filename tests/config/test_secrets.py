@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from router.config import ConfigError
-from router.settings import AuthSettings, BackendSettings, Settings
+from router.settings import Settings
+from router.settings.backends import BackendSettings
+from router.settings.serving import AuthSettings
 from tests.config.reading import read
 
 SECRET = "sk-Secret0123456789"

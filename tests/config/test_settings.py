@@ -7,18 +7,12 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from router.declared import declared_at
-from router.settings import (
-    AliasSettings,
-    AuthSettings,
-    BackendSettings,
-    Conflict,
-    HealthSettings,
-    ServerSettings,
-    Settings,
-    cross_check,
-    nearest,
-    normalise_url,
-)
+from router.settings import Settings
+from router.settings.address import normalise_url
+from router.settings.backends import BackendSettings
+from router.settings.checks import Conflict, cross_check, nearest
+from router.settings.models import AliasSettings
+from router.settings.serving import AuthSettings, HealthSettings, ServerSettings
 
 DESK = BackendSettings(type="ollama", url="http://127.0.0.1:11434")
 
@@ -223,3 +217,32 @@ def test_the_declared_type_of_a_place_is_known():
     assert declared_at(("backends", "any", "timeouts", "idle")) is float
     assert declared_at(("models", "any", "targets", 3)) is str
     assert declared_at(("server", "nowhere", "deeper")) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [(3, 3), ("3", 3), ("3s", 3), ("1.5 s", 1.5), ("500ms", 0.5), ("15m", 900), ("2h", 7200)]
+)
+def test_a_time_may_carry_its_unit(written, seconds):
+    assert HealthSettings.model_validate({"interval_s": written}).interval_s == seconds
+
+
+@pytest.mark.parametrize("written", ["3d", "s", "-3s", "0s", "1e3s", "3 s s"])
+def test_what_is_no_time_is_refused(written):
+    with pytest.raises(ValidationError):
+        HealthSettings.model_validate({"interval_s": written})
+
+
+def test_a_key_is_a_text_or_a_section():
+    plain, named = AuthSettings.model_validate(
+        {"api_keys": ["sk-12345678", {"key": "sk-87654321", "name": "night", "priority": "batch"}]}
+    ).api_keys
+    assert (plain.key.get_secret_value(), plain.name, plain.priority) == ("sk-12345678", "", None)
+    assert (named.key.get_secret_value(), named.name, named.priority) == ("sk-87654321", "night", "batch")
+
+
+def test_a_backend_is_in_one_group_at_most():
+    groups = {"one": {"members": ["desk"]}, "two": {"members": ["desk", "dask"]}}
+    assert cross_check({"backends": {"desk": {}}, "groups": groups}) == [
+        Conflict(("groups", "two", "members", 0), '"desk" is in a group already'),
+        Conflict(("groups", "two", "members", 1), '"dask" is not in backends', 'did you mean "desk"?'),
+    ]

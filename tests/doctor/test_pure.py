@@ -4,7 +4,7 @@ import pytest
 
 from router.doctor.advice import about_backend, is_local
 from router.doctor.findings import BackendFindings, Contact
-from router.settings import BackendSettings
+from router.settings.backends import BackendSettings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "192.168.1.4", "10.0.0.2", "gpu-box", "box.local",

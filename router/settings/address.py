@@ -1,0 +1,50 @@
+"""Addresses of backends."""
+
+from urllib.parse import urlsplit
+
+CLAUDE_URL = "https://api.anthropic.com"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+_ENDPOINT_SUFFIXES = (
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/models",
+    "/api/chat",
+    "/api/generate",
+    "/api/embed",
+    "/api/tags",
+    "/api",
+    "/v1",
+)
+
+_NO_ADDRESS = "must be an http or https address, such as http://127.0.0.1:11434"
+
+
+def normalise_url(url: str) -> str:
+    """The root of a backend: scheme and host, plus a path prefix if there is one, without endpoint or slash.
+
+    Raises ValueError, which never repeats the URL, for anything that is not http or https with a host, or that
+    carries credentials, a query or a fragment.
+    """
+    text = url.strip() if "://" in url else f"http://{url.strip()}"
+    try:
+        parts = urlsplit(text)
+        reachable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(_NO_ADDRESS) from None
+    if "@" in parts.netloc:
+        raise ValueError("a user name or password does not belong in a URL: use api_key or headers")
+    if "?" in text or "#" in text:
+        raise ValueError("a backend URL has no query and no fragment")
+    if not reachable or parts.netloc.endswith(":") or not text.isprintable() or " " in text:
+        raise ValueError(_NO_ADDRESS)
+    return f"{parts.scheme}://{parts.netloc}{_without_endpoint(parts.path.rstrip('/'))}"
+
+
+def _without_endpoint(path: str) -> str:
+    for suffix in _ENDPOINT_SUFFIXES:
+        if path.endswith(suffix):
+            return path.removesuffix(suffix).rstrip("/")
+    return path

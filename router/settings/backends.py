@@ -1,0 +1,117 @@
+"""Model servers."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from router.settings.address import CLAUDE_URL, normalise_url
+from router.settings.fields import Key, Seconds, Section
+
+BackendKind = Literal["ollama", "llama_cpp", "openai", "claude"]
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Timeouts(Section):
+    """How long to wait for a backend; all in seconds."""
+
+    connect: Seconds = Field(default=5, description="To open a connection.")
+    first_token: Seconds = Field(
+        default=300, description="From sending the request to its first byte: queue, load, prompt."
+    )
+    load: Seconds = Field(
+        default=600, description="To load the model, on top of `first_token`, while the server says that it does."
+    )
+    idle: Seconds = Field(default=120, description="Between two pieces of a stream.")
+    total: Seconds = Field(default=600, description="For a whole request, all attempts together.")
+
+
+def _without_url_for_claude(schema: dict[str, Any]) -> None:
+    schema["required"].remove("url")
+
+
+class BackendSettings(Section):
+    """One model server."""
+
+    model_config = ConfigDict(json_schema_extra=_without_url_for_claude)
+
+    type: BackendKind = Field(
+        description="What it speaks: `ollama`, `llama_cpp`, `claude`, or `openai` for any compatible one."
+    )
+    url: str = Field(
+        description="Its address. A trailing `/v1`, `/api/chat` or slash makes no difference. "
+        "`claude` may leave it out: Anthropic's own."
+    )
+    api_key: Key | None = Field(default=None, description="Sent to this backend as a bearer token.")
+    enabled: bool = Field(default=True, description="Off: it is listed but gets no work.")
+    max_parallel: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most requests at once, for Ollama on each loaded model; the rest wait. Default: a llama.cpp "
+        "server's slots, 1 for Ollama, 32 for others.",
+    )
+    weight: float = Field(
+        default=1, gt=0, description="How much it is preferred where several backends are chosen from by score."
+    )
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="How long to wait for it.")
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Further headers sent with every request to it."
+    )
+    models: tuple[str, ...] = Field(default=(), description="Its models, for a server that cannot list them.")
+    embedding_batch: int | None = Field(
+        default=None, ge=1, description="Most inputs in one embedding request; larger batches are split and rejoined."
+    )
+    stream: bool = Field(
+        default=True,
+        description="Off: it cannot stream. Clients get its whole answers as streams; `first_token` bounds all of one.",
+    )
+    whole_only: tuple[str, ...] = Field(
+        default=(), description="Models of it that cannot stream, like `stream: false`."
+    )
+    stream_only: tuple[str, ...] = Field(
+        default=(), description="Models of it that answer in streams only; `*` is every model."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _claude_has_an_address(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        fields = cast("Mapping[str, Any]", given)
+        is_known = fields.get("type") == "claude" and fields.get("url") is None
+        return {**fields, "url": CLAUDE_URL} if is_known else fields
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_a_root(cls, url: str) -> str:
+        return normalise_url(url)
+
+    @field_validator("api_key")
+    @classmethod
+    def _empty_key_is_none(cls, key: SecretStr | None) -> SecretStr | None:
+        return key if key is not None and key.get_secret_value() else None
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if not all(_HEADER_NAME.fullmatch(name) for name in headers):
+            raise ValueError("a header name has letters, digits and hyphens only")
+        if not all(value.get_secret_value().replace("\t", " ").isprintable() for value in headers.values()):
+            raise ValueError("a header value is one line of printable text")
+        return headers
+
+    @model_validator(mode="after")
+    def _answers_in_some_way(self) -> "BackendSettings":
+        whole, streamed = {*self.whole_only, *(() if self.stream else ("*",))}, set(self.stream_only)
+        if whole and streamed and (whole & streamed or "*" in whole | streamed):
+            raise ValueError("a model cannot be in streams only and unable to stream: see stream_only and whole_only")
+        return self
+
+
+class GroupSettings(Section):
+    """Backends that share a GPU, and so one line."""
+
+    members: tuple[str, ...] = Field(min_length=1, description="Names of backends.")
+    max_parallel: int | None = Field(default=None, ge=1, description="Most requests at once on all of them together.")

@@ -1,0 +1,118 @@
+"""What holds between sections of the settings."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from router.settings.address import CLAUDE_URL, LOOPBACK_HOSTS
+from router.settings.fields import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two parts of a file that are right alone and wrong together; `loc` is where to mend it."""
+
+    loc: Location
+    message: str
+    hint: str | None = None
+
+    def details(self) -> InitErrorDetails:
+        """As pydantic reports it: type `conflict`, with `message` and `hint` in its context."""
+        context = {"message": self.message, "hint": self.hint}
+        return InitErrorDetails(type=PydanticCustomError("conflict", "{message}", context), loc=self.loc, input=None)
+
+
+def cross_check(document: Mapping[str, JsonValue]) -> list[Conflict]:
+    """What holds between sections.
+
+    Takes the file as plain values and skips what has the wrong shape, so it also works beside other errors.
+    """
+    return [*_exposed(document), *_keyless(document), *_leading_nowhere(document), *_grouped(document)]
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` was probably meant to be."""
+    folded = {choice.lower().replace("-", "_"): choice for choice in choices}
+    close = difflib.get_close_matches(word.lower().replace("-", "_"), folded, n=1, cutoff=0.65)
+    return folded[close[0]] if close else None
+
+
+def _exposed(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    host, auth = _mapping(document.get("server")).get("host"), _mapping(document.get("auth"))
+    guarded = auth.get("api_keys") or auth.get("open") not in (None, False)
+    if isinstance(host, str) and host not in LOOPBACK_HOSTS and not guarded:
+        yield Conflict(
+            ("server", "host"),
+            f"{host} is reachable from other machines but no key is asked",
+            "set auth.api_keys, or auth.open: true to accept everybody",
+        )
+
+
+def _keyless(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    """Claude at its usual address without a key."""
+    for name, settings in _mapping(document.get("backends")).items():
+        backend = _mapping(settings)
+        url = backend.get("url")
+        elsewhere = isinstance(url, str) and url != CLAUDE_URL
+        has_key = backend.get("api_key") or backend.get("headers") or backend.get("enabled") is False
+        if backend.get("type") == "claude" and not elsewhere and not has_key:
+            yield Conflict(("backends", name), 'missing key "api_key"', "Claude answers nobody without one")
+
+
+def _leading_nowhere(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    backends, models = document.get("backends", {}), document.get("models", {})
+    if not isinstance(backends, dict) or not isinstance(models, dict):
+        return
+    routing = _mapping(document.get("routing"))
+    default = routing.get("default_model")
+    for alias, model in models.items():
+        targets = _mapping(model).get("targets")
+        for position, target in enumerate(targets if isinstance(targets, list) else []):
+            yield from _unless_it_leads(target, ("models", alias, "targets", position), backends=backends)
+    for task, name in _mapping(routing.get("tasks")).items():
+        yield from _unless_it_leads(name, ("routing", "tasks", task), backends=backends, aliases=models)
+    yield from _unless_it_leads(default, ("routing", "default_model"), backends=backends, aliases=models)
+
+
+def _grouped(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    """Members of groups are backends, each of one group."""
+    backends, groups = document.get("backends", {}), _mapping(document.get("groups"))
+    seen: set[str] = set()
+    for group, settings in groups.items():
+        members = _mapping(settings).get("members")
+        for position, member in enumerate(members if isinstance(members, list) else []):
+            loc: Location = ("groups", group, "members", position)
+            if isinstance(member, str) and isinstance(backends, dict) and member not in backends:
+                near = nearest(member, backends)
+                hint = f'did you mean "{near}"?' if near else f"backends: {', '.join(backends) or 'none'}"
+                yield Conflict(loc, f'"{member}" is not in backends', hint)
+            elif isinstance(member, str) and member in seen:
+                yield Conflict(loc, f'"{member}" is in a group already')
+            if isinstance(member, str):
+                seen.add(member)
+
+
+def _unless_it_leads(
+    name: JsonValue, loc: Location, *, backends: Iterable[str], aliases: Iterable[str] | None = None
+) -> Iterator[Conflict]:
+    if not isinstance(name, str) or name in (aliases or ()):
+        return
+    backend, _, model = name.partition("/")
+    if not model or not backend:
+        written = "is not written as backend/model" if aliases is None else "is neither an alias nor backend/model"
+        near = nearest(name, aliases or ())
+        message = f'"{name}" {written}'
+    elif backend not in backends:
+        near = nearest(backend, backends)
+        message = f'"{name}" names the backend "{backend}", which is not in backends'
+    else:
+        return
+    known = ", ".join(backends) or "none"
+    yield Conflict(loc, message, f'did you mean "{near}"?' if near else f"backends: {known}")
+
+
+def _mapping(value: JsonValue) -> dict[str, JsonValue]:
+    return value if isinstance(value, dict) else {}

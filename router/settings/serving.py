@@ -1,0 +1,91 @@
+"""Where the router listens, who may call, and how backends are watched."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from router.settings.fields import CallerKey, PriorityName, Seconds, Section
+
+
+class ServerSettings(Section):
+    """Where the router listens and what it accepts from clients."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on. Anything but loopback needs `auth`.")
+    port: int = Field(default=7070, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    max_body_bytes: int = Field(
+        default=32 * 1024 * 1024, gt=0, description="Largest request body, counted while reading."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Origins a browser page may call from; `*` allows all. Empty: CORS is off."
+    )
+    keepalive_s: Seconds = Field(
+        default=15, description="Silence on a stream, in seconds, before a `: ping` comment is sent."
+    )
+    drain_s: Annotated[float, Field(ge=0)] = Field(
+        default=30, description="How long running answers may go on after SIGTERM, in seconds."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged."
+    )
+    log_requests: bool = Field(
+        default=True, description="One line of log for every request, at level info. Never content, never keys."
+    )
+    otel: bool = Field(
+        default=False,
+        description="OpenTelemetry traces over OTLP/HTTP (extra `otel`). The variable `OTEL_EXPORTER_OTLP_ENDPOINT` "
+        "turns it on too, and says where to.",
+    )
+
+
+class KeySettings(Section):
+    """A key and what goes with it."""
+
+    key: CallerKey = Field(description="What the client sends.")
+    name: str = Field(
+        default="", description="Whose it is: shown in the queue and in logs instead of the key's digest."
+    )
+    priority: PriorityName | None = Field(
+        default=None, description="Where its requests stand in line: `interactive`, `normal`, or `batch`."
+    )
+    local_only: bool = Field(
+        default=False, description="Its requests never leave for a hosted service, whatever fails."
+    )
+
+
+def _with_its_key(written: object) -> object:
+    return {"key": written} if isinstance(written, (str, SecretStr)) else written
+
+
+class AuthSettings(Section):
+    """Who may call."""
+
+    api_keys: tuple[
+        Annotated[KeySettings, BeforeValidator(_with_its_key, json_schema_input_type=str | KeySettings)], ...
+    ] = Field(
+        default=(),
+        description="Keys that clients send as `Authorization: Bearer KEY`: each as a text, or with a name and a "
+        "priority. Empty: no key is asked.",
+    )
+    open: bool = Field(
+        default=False, description="Allows an address other than loopback without any key. Know your network."
+    )
+
+
+class HealthSettings(Section):
+    """How backends are watched; all in seconds."""
+
+    interval_s: Seconds = Field(default=30, description="Between two looks at a backend, give or take a tenth.")
+    timeout_s: Seconds = Field(default=5, description="For one look.")
+    stale_s: Seconds = Field(default=60, description="After this long without news a backend's state is called stale.")
+    models_s: Seconds = Field(default=300, description="How long a model list is trusted.")
+
+
+class QueueSettings(Section):
+    """Requests that wait for their turn, in one line for each backend or group."""
+
+    max_depth: int = Field(default=100, ge=1, description="Most requests that wait in one line.")
+    max_per_user: int = Field(default=50, ge=1, description="Most of them from one user, that is, one key.")
+    max_wait: Seconds = Field(default=120, description="Longest wait for a turn.")
+    min_residency: Seconds = Field(
+        default=20, description="How long a model stays loaded, at least, while others wait for theirs."
+    )
