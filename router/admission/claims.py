@@ -2,16 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Literal
 
-
-class Priority(IntEnum):
-    """The class of a request; the lower goes first."""
-
-    INTERACTIVE = 0
-    NORMAL = 1
-    BATCH = 2
+from router.canonical.caller import Priority
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from router.canonical.caller import NOBODY, Caller
 from router.canonical.models import canonical_name
 from router.canonical.request import Profile
 from router.errors import NoBackend, RouterError, UnknownModel
@@ -23,6 +24,7 @@ class Wanted:
     task: str | None = None
     images: bool = False
     embedding: bool = False
+    caller: Caller = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,29 @@
+"""Who asks, and how much of a hurry they are in."""
+
+from enum import IntEnum
+
+from msgspec import Struct
+
+
+class Priority(IntEnum):
+    """The class of a request; the lower goes first."""
+
+    INTERACTIVE = 0
+    NORMAL = 1
+    BATCH = 2
+
+
+class Caller(Struct, frozen=True, gc=False):
+    """`user` is the name of the key, or its digest's beginning, or empty; `source` is the kind of program that calls.
+
+    `local_only` keeps the request on backends of one's own, whatever fails. `priority` is what the key or the request
+    itself says; None leaves it to the alias and to how the request looks.
+    """
+
+    user: str = ""
+    source: str = ""
+    priority: Priority | None = None
+    local_only: bool = False
+
+
+NOBODY = Caller()
