@@ -50,6 +50,12 @@ class Demand:
         return 0 if interactive else 1 if normal else 2 if batch else None
 
     @property
+    def needs_load(self) -> bool:
+        """Whether a request to the model would have it loaded first."""
+        residency = self.backend.residency
+        return residency is not None and self.model not in residency.loaded
+
+    @property
     def idle(self) -> bool:
         return not self.running and self.best is None
 
@@ -93,25 +99,29 @@ class Backend:
         """The models with requests running."""
         return [demand.model for demand in self.demands.values() if demand.running]
 
-    def loads(self, model: str) -> bool:
-        """Tell whether a request to the model would have it loaded first."""
-        return self.residency is not None and model not in self.residency.loaded
+    def settled_at(self, overdue: int = 0) -> float:
+        """When the model that was loaded last may be pushed out though requests for it wait.
 
-    def settled_at(self) -> float:
-        """When the model that was loaded last may be pushed out though requests for it wait."""
-        return self.residency.since + self._limits.min_residency_s if self.residency else float("-inf")
+        Sooner if claims for several models are overdue, so that each gets its load within half of the longest wait.
+        """
+        if self.residency is None:
+            return float("-inf")
+        limits = self._limits
+        stay_s = min(limits.min_residency_s, limits.max_wait_s / 2 / overdue) if overdue else limits.min_residency_s
+        return self.residency.since + stay_s
 
-    def say(self, demand: Demand, priority: int, now: float, *, overdue: bool = False) -> Say:
-        """Whether one more claim for this model may run; the lane's own limit apart."""
-        if not self.is_open:
-            return Say.SKIP
-        if self.model_limit is not None and demand.running >= self.model_limit:
+    def say(self, demand: Demand, priority: int, now: float, *, overdue: int = 0) -> Say:
+        """Whether one more claim for this model may run; the lane's own limit apart.
+
+        `overdue`: the claim is, and claims for so many models that are not loaded are as well.
+        """
+        if not self.is_open or (self.model_limit is not None and demand.running >= self.model_limit):
             return Say.SKIP
         residency = self.residency
         if residency is None or demand.model in residency.loaded or residency.fits(demand.model, residency.loaded):
             return Say.GRANT
         rival = self._resident_waiting(residency)
-        if rival is not None and (now < self.settled_at() or (rival <= priority and not overdue)):
+        if rival is not None and (now < self.settled_at(overdue) or (rival <= priority and not overdue)):
             return Say.SKIP
         return Say.GRANT if residency.fits(demand.model, self.runs()) else Say.HOLD
 

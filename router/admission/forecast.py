@@ -102,4 +102,4 @@ class Forecast:
         return self.pace.service_s(claim.backend, claim.model)
 
     def _loads(self, claim: Claim) -> bool:
-        return self.line.backends[claim.backend].loads(claim.model)
+        return self.line.demand(claim).needs_load

@@ -41,13 +41,13 @@ class Line:
         self.claims[claim.ticket] = claim
         self.by_user[claim.user] = self.by_user.get(claim.user, 0) + 1
         insort(self._by_due, self._place(claim))
-        self._demand(claim).add(claim)
+        self.demand(claim).add(claim)
 
     def remove(self, claim: Claim) -> None:
         """It waits no longer."""
         del self.claims[claim.ticket]
         del self._by_due[bisect_left(self._by_due, self._place(claim)[:2])]
-        self._demand(claim).remove(claim)
+        self.demand(claim).remove(claim)
         left = self.by_user[claim.user] - 1
         if left:
             self.by_user[claim.user] = left
@@ -88,13 +88,14 @@ class Line:
         late = self._places_overdue(now)
         if not late:
             return None
+        demands = {self.demand(claim) for _, _, claim in late}
         last_turn = self._last_turn
-        waiting = [(last_turn.get(place[2].user, 0), place) for place in late]
         said: dict[Demand, Say] = {}
-        for _, (_, _, claim) in sorted(waiting):
-            demand = self._demand(claim)
+        for _, (_, _, claim) in sorted((last_turn.get(place[2].user, 0), place) for place in late):
+            demand = self.demand(claim)
             if demand not in said:
-                said[demand] = demand.backend.say(demand, claim.priority, now, overdue=True)
+                loads = sum(other.backend is demand.backend and other.needs_load for other in demands)
+                said[demand] = demand.backend.say(demand, claim.priority, now, overdue=max(1, loads))
             if said[demand] is Say.HOLD:
                 held.add(claim.backend)
             elif said[demand] is Say.GRANT and claim.backend not in held:
@@ -133,7 +134,8 @@ class Line:
     def _demands(self) -> Iterator[Demand]:
         return (demand for backend in self.backends.values() if backend.is_open for demand in backend.demands.values())
 
-    def _demand(self, claim: Claim) -> Demand:
+    def demand(self, claim: Claim) -> Demand:
+        """What it is one of."""
         return self.backends[claim.backend].demands[claim.model]
 
     def _place(self, claim: Claim) -> Place:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from router.admission.claims import Claim, Entry, Granted, Limits, Queued, Refused, Verdict
+from router.admission.claims import Claim, Entry, Granted, Limits, Priority, Queued, Refused, Verdict
 from router.admission.demand import Backend, Demand, Run, Say
 from router.admission.fairness import Shares
 from router.admission.forecast import Forecast
@@ -32,7 +32,7 @@ class Lane:
 
     def ask(self, claim: Claim, now: float) -> Verdict:
         """Asks for a slot. A claim goes past those who wait only if they may not run."""
-        demand = self._backend(claim.backend).demand(claim.model)
+        demand = self._demand(claim)
         may_run = self._has_room() and demand.backend.say(demand, claim.priority, now) is Say.GRANT
         if may_run and not self._line:
             return self._grant(claim, demand, now)
@@ -70,16 +70,15 @@ class Lane:
         """When `advance` has to be called though nothing else happens; never before `now`."""
         if not self._line or not self._has_room():
             return None
-        barred = {
-            name: backend
-            for name, backend in self._backends.items()
-            if any(demand.best is not None and backend.loads(demand.model) for demand in backend.demands.values())
-        }
-        moments = [at for backend in barred.values() if (at := backend.settled_at()) > self._seen]
-        if barred:
-            ageing = (due for due, claim in self._line.due_after(self._seen) if self._loads(claim))
+        moments: list[float] = []
+        for backend in self._backends.values():
+            loads = sum(demand.best is not None and demand.needs_load for demand in backend.demands.values())
+            moments.extend(backend.settled_at(overdue) for overdue in range(loads + 1) if loads)
+        if moments:
+            ageing = (at for at, claim in self._line.due_after(self._seen) if self._demand(claim).needs_load)
             moments.extend(at for at in (next(ageing, None),) if at is not None)
-        return max(now, min(moments)) if moments else None
+        ahead = [at for at in moments if at > self._seen]
+        return max(now, min(ahead)) if ahead else None
 
     def resident(self, backend: str, models: Iterable[str], now: float) -> tuple[Claim, ...]:
         """What a probe saw loaded."""
@@ -119,11 +118,12 @@ class Lane:
             return place.running
         return place.demands[model].running if model in place.demands else 0
 
-    def waiting(self, backend: str | None = None) -> int:
-        """How many wait: in the lane, or for one backend."""
-        if backend is None:
-            return len(self._line)
-        return sum(claim.backend == backend for claim in self._line.claims.values())
+    def waiting(self, backend: str | None = None, *, priority: Priority = Priority.BATCH) -> int:
+        """How many wait: in the lane, or for one backend; of this class or a better one."""
+        claims = self._line.claims
+        if backend is None and priority is Priority.BATCH:
+            return len(claims)
+        return sum(backend in {None, claim.backend} and claim.priority <= priority for claim in claims.values())
 
     def entries(self, now: float) -> tuple[Entry, ...]:
         """Who waits, in the order in which their turns would come if nobody else asked."""
@@ -156,11 +156,11 @@ class Lane:
     def _take(self, claim: Claim, now: float) -> Verdict:
         self._line.remove(claim)
         self._line.took(claim, now)
-        return self._grant(claim, self._backend(claim.backend).demand(claim.model), now)
+        return self._grant(claim, self._demand(claim), now)
 
     def _grant(self, claim: Claim, demand: Demand, now: float) -> Verdict:
         backend = demand.backend
-        load = backend.residency is not None and claim.model not in backend.residency.loaded
+        load = demand.needs_load
         if load and backend.residency is not None:
             backend.residency.load(claim.model, now)
         backend.running += 1
@@ -186,8 +186,8 @@ class Lane:
         limit = self.limits.max_parallel
         return limit is None or len(self._running) < limit
 
-    def _loads(self, claim: Claim) -> bool:
-        return self._backends[claim.backend].loads(claim.model)
+    def _demand(self, claim: Claim) -> Demand:
+        return self._backend(claim.backend).demand(claim.model)
 
     def _backend(self, name: str) -> Backend:
         found = self._backends.get(name)
