@@ -58,7 +58,7 @@ class Forecast:
         """A user's claims count as if each had run before the next one's turn."""
         used: dict[str, float] = {}
         keys: list[tuple[int, bool, float, float, int, Claim]] = []
-        for claim in sorted(self.line.claims.values(), key=lambda claim: (claim.at, claim.ticket)):
+        for claim in sorted(self.line.claims.values(), key=lambda claim: (claim.priority, claim.at, claim.ticket)):
             mine = used.get(claim.user)
             mine = self.line.shares.used(claim.user, self.now) if mine is None else mine
             used[claim.user] = mine + self._service_s(claim)

@@ -72,7 +72,8 @@ requests = st.lists(st.tuples(users, models, st.sampled_from(Priority), services
 def test_nobody_starves_behind_a_flood(flood, depth, slots, priority, model, reloading):
     """Due after half of the longest wait at most; then each user's turn may come first, every other turn is
     not for the overdue, and a load waits for the time that the loaded model has, and for what runs."""
-    limits = Limits(per_backend={BOX: slots}, reloading=frozenset({BOX} if reloading else ()), max_wait_s=240)
+    swaps = frozenset({BOX} if reloading else ())
+    limits = Limits(per_backend={BOX: slots}, reloading=swaps, max_wait_s=240, min_residency_s=15)
     play, kinds = Play(limits), _again(flood)
     ticket = None
     while ticket is None or ticket not in play.granted:
@@ -145,7 +146,7 @@ def test_requests_that_wait_together_load_each_model_once(requests):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 3), users, models, st.sampled_from(Priority), services), max_size=60))
 def test_while_the_loaded_model_is_wanted_it_stays_for_its_time(arrivals):
-    play = Play(Limits(per_backend={BOX: 2}, reloading=frozenset({BOX}), max_wait_s=60))
+    play = Play(Limits(per_backend={BOX: 2}, reloading=frozenset({BOX}), max_wait_s=120, min_residency_s=15))
     at = 0.0
     for pause, user, model, priority, service_s in arrivals:
         at += pause

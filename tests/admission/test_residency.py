@@ -139,3 +139,50 @@ def test_nothing_is_due_when_nobody_waits_or_no_slot_is_free():
     scene.ask("a1", model="a")
     scene.ask("b1", model="b")
     assert scene.lane.due(scene.now) is None
+
+
+def test_a_claim_that_is_overdue_may_come_due_without_an_event():
+    scene = swapping(per_backend={BOX: 2}, per_model={BOX: 1})
+    for seen in (["a", "b"], ["a", "c"]):
+        scene.lane.resident(BOX, seen, scene.now)
+    scene.ask("a0", model="a")
+    scene.ask("a1", model="a")
+    assert scene.ask("b1", model="b") == Queued(2)
+    assert scene.wait(39) == []
+    assert scene.wait(1) == ["b1"]
+
+
+def test_a_load_beside_others_does_not_renew_their_time():
+    scene = swapping(per_backend={BOX: 3})
+    scene.lane.resident(BOX, ["a", "c"], scene.now)
+    scene.lane.resident(BOX, [], scene.now)
+    scene.ask("a0", model="a", kind="b")
+    scene.now += 10
+    assert scene.ask("c0", model="c", kind="b") == Granted(load=True)
+    scene.leave("c0")
+    scene.now += 5
+    scene.leave("a0")
+    assert scene.ask("i", model="large", kind="i") == Granted(load=True)
+
+
+def test_three_models_seen_in_pairs_are_not_taken_to_fit_together():
+    scene = swapping(per_backend={BOX: 3})
+    for seen in (["a", "b"], ["b", "c"], ["a", "c"], ["a", "b"]):
+        scene.lane.resident(BOX, seen, scene.now)
+    scene.ask("a0", model="a")
+    scene.ask("b0", model="b")
+    assert scene.ask("c0", model="c") == Queued(1)
+
+
+def test_overdue_models_share_half_of_the_longest_wait():
+    scene = Scene(per_backend={BOX: 1}, reloading=frozenset({BOX}), min_residency_s=1_000, max_wait_s=120)
+    scene.ask("a0", model="a", user="u0")
+    scene.ask("b0", model="b", user="u1")
+    scene.ask("c0", model="c", user="u2")
+    loaded_at = {}
+    for n in range(100):
+        scene.ask(f"a{n + 1}", model="a", user="u0")
+        scene.now += 2
+        for name in scene.leave(next(iter(scene.running.values())).alias):
+            loaded_at.setdefault(name[0], scene.now - 1_000)
+    assert max(loaded_at["b"], loaded_at["c"]) < 120
