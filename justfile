@@ -50,6 +50,10 @@ bench *options: install
 soak *options: install
     {{ python }} -m bench.soak {{ options }}
 
+# The queue against simpler ones on a simulated fleet; `--write` puts the table into router/admission/README.md.
+simulate *options: install
+    {{ python }} -m bench.simulate {{ options }}
+
 # Writes what is generated from the settings: config/README.md and the schema.
 docs: install
     {{ python }} -m router.config_docs --write

@@ -36,7 +36,7 @@ class Limits:
     max_depth: int = 100
     max_per_user: int = 50
     max_wait_s: float = 120  # the gate sends a claim away then; the lane only ages by it
-    min_residency_s: float = 15
+    min_residency_s: float = 30  # how long a loaded model stays though better or older claims want another
 
 
 @dataclass(frozen=True, slots=True)
