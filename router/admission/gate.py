@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from itertools import count
 
-from router.admission.scheduler import Line, Verdict
+from router.admission.claims import Claim, Limits, Priority, Queued, Refused
+from router.admission.scheduler import Lane
 from router.errors import QueueFull
 
 RETRY_AFTER_S = 5.0
@@ -14,32 +15,35 @@ _NO_LIMIT = nullcontext()
 
 
 class Gate:
-    """One line for each backend. `limits` are the most requests at once; a backend without one has no limit."""
+    """One lane for each backend. `limits` are the most requests at once; a backend without one has no limit."""
 
     def __init__(self, limits: Mapping[str, int | None]) -> None:
-        self._lines = {backend: Line(limit) for backend, limit in limits.items()}
+        self._lanes = {
+            backend: Lane(Limits(max_parallel=limit)) for backend, limit in limits.items() if limit is not None
+        }
         self._tickets = count()
         self._turns: dict[int, asyncio.Future[None]] = {}
 
     def admit(self, backend: str, *, max_wait_s: float) -> AbstractAsyncContextManager[None]:
         """Holds a slot for as long as the context; raises QueueFull when the line is full or takes too long."""
-        line = self._lines.get(backend)
-        return _NO_LIMIT if line is None or line.limit is None else self._hold(line, backend, max_wait_s)
+        lane = self._lanes.get(backend)
+        return _NO_LIMIT if lane is None else self._hold(lane, backend, max_wait_s)
 
     @asynccontextmanager
-    async def _hold(self, line: Line, backend: str, max_wait_s: float) -> AsyncGenerator[None]:
-        ticket = next(self._tickets)
-        verdict = line.ask(ticket)
-        if verdict is Verdict.REFUSED:
-            raise QueueFull(f"{backend} has too many requests waiting", retry_after=RETRY_AFTER_S)
+    async def _hold(self, lane: Lane, backend: str, max_wait_s: float) -> AsyncGenerator[None]:
+        clock = asyncio.get_running_loop().time
+        claim = Claim(next(self._tickets), backend, "", "", Priority.NORMAL, clock())
+        verdict = lane.ask(claim, claim.at)
+        if isinstance(verdict, Refused):
+            raise QueueFull(f"{backend} has too many requests waiting", retry_after=verdict.retry_after_s)
         try:
-            if verdict is Verdict.QUEUED:
-                await self._turn(ticket, backend, max_wait_s)
+            if isinstance(verdict, Queued):
+                await self._turn(claim.ticket, backend, max_wait_s)
             yield
         finally:
-            self._turns.pop(ticket, None)
-            for granted in line.leave(ticket):
-                if (turn := self._turns.get(granted)) is not None and not turn.done():
+            self._turns.pop(claim.ticket, None)
+            for granted in lane.leave(claim.ticket, clock()):
+                if (turn := self._turns.get(granted.ticket)) is not None and not turn.done():
                     turn.set_result(None)
 
     async def _turn(self, ticket: int, backend: str, max_wait_s: float) -> None:
@@ -54,5 +58,5 @@ class Gate:
 
     def waiting(self, backend: str) -> int:
         """How many requests wait for a slot."""
-        line = self._lines.get(backend)
-        return len(line.waiting) if line else 0
+        lane = self._lanes.get(backend)
+        return lane.waiting() if lane else 0

@@ -1,44 +1,200 @@
-"""Decides which request may run on a backend: a limit, and a bounded line in order of arrival. Pure."""
+"""Decides which requests run now on the backends of one lane: bounded, interactive first, fair, few loads. Pure."""
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterable
+from typing import Literal
+
+from router.admission.claims import Claim, Entry, Granted, Limits, Queued, Refused, Verdict
+from router.admission.demand import Backend, Demand, Run, Say
+from router.admission.fairness import Shares
+from router.admission.forecast import Forecast
+from router.admission.line import Line
+from router.admission.pace import Pace
+
+_GRANTED = Granted()
+_LOADING = Granted(load=True)
 
 
-class Verdict(Enum):
-    """What becomes of a request that asks for a slot."""
+class Lane:
+    """One queue: of one backend, or of several that share a GPU.
 
-    GRANTED = "granted"
-    QUEUED = "queued"
-    REFUSED = "refused"
+    Tickets are never used again. Times are seconds of one monotonic clock. Whatever returns claims returns those that
+    run from now on; what `ask` granted is told by its verdict alone.
+    """
 
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._backends: dict[str, Backend] = {}
+        self._running: dict[int, Run] = {}
+        self._shares = Shares()
+        self._pace = Pace()
+        self._line = Line(limits, self._backends, self._shares)
+        self._seen = float("-inf")  # when the line was last looked through to its end
 
-@dataclass(slots=True)
-class Line:
-    """One backend's slots; `limit` None means that there is no limit. Tickets are any hashable value."""
+    def ask(self, claim: Claim, now: float) -> Verdict:
+        """Asks for a slot. A claim goes past those who wait only if they may not run."""
+        demand = self._backend(claim.backend).demand(claim.model)
+        may_run = self._has_room() and demand.backend.say(demand, claim.priority, now) is Say.GRANT
+        if may_run and not self._line:
+            return self._grant(claim, demand, now)
+        self._line.add(claim)
+        if may_run and self._line.next(now) is claim:
+            return self._take(claim, now)
+        if reason := self._over(claim):
+            self._line.remove(claim)
+            return Refused(reason, self.retry_after(now))
+        return Queued(self._forecast(now).position(claim))
 
-    limit: int | None = None
-    max_depth: int = 100
-    running: set[int] = field(default_factory=set[int])
-    waiting: OrderedDict[int, None] = field(default_factory=OrderedDict[int, None])
+    def leave(self, ticket: int, now: float, *, served: bool = True) -> tuple[Claim, ...]:
+        """Forgets a ticket: finished, gone, or moved on to another backend; unknown ones too.
 
-    def ask(self, ticket: int) -> Verdict:
-        """Asks for a slot; never overtakes those who wait."""
-        if self.limit is None or (len(self.running) < self.limit and not self.waiting):
-            self.running.add(ticket)
-            return Verdict.GRANTED
-        if len(self.waiting) >= self.max_depth:
-            return Verdict.REFUSED
-        self.waiting[ticket] = None
-        return Verdict.QUEUED
+        `served=False`: the backend did not do it, because it failed or the request took another grant. No service time
+        is learned from it, and a model that was to be loaded for it is not taken for loaded.
+        """
+        run = self._running.pop(ticket, None)
+        if run is not None:
+            self._end(run, now, served=served)
+        elif (claim := self._line.claims.get(ticket)) is not None:
+            self._line.remove(claim)
+        return self.advance(now) if self._line else ()
 
-    def leave(self, ticket: int) -> tuple[int, ...]:
-        """A ticket is done or has left, running or waiting; returns those that may run now."""
-        self.running.discard(ticket)
-        self.waiting.pop(ticket, None)
-        granted: list[int] = []
-        while self.waiting and (self.limit is None or len(self.running) < self.limit):
-            first, _ = self.waiting.popitem(last=False)
-            self.running.add(first)
-            granted.append(first)
+    def advance(self, now: float) -> tuple[Claim, ...]:
+        """Grants what may run by now."""
+        granted: list[Claim] = []
+        while self._line and self._has_room() and (claim := self._line.next(now)) is not None:
+            self._take(claim, now)
+            granted.append(claim)
+        self._seen = now
         return tuple(granted)
+
+    def due(self, now: float) -> float | None:
+        """When `advance` has to be called though nothing else happens; never before `now`."""
+        if not self._line or not self._has_room():
+            return None
+        barred = {
+            name: backend
+            for name, backend in self._backends.items()
+            if any(demand.best is not None and backend.loads(demand.model) for demand in backend.demands.values())
+        }
+        moments = [at for backend in barred.values() if (at := backend.settled_at()) > self._seen]
+        if barred:
+            ageing = (due for due, claim in self._line.due_after(self._seen) if self._loads(claim))
+            moments.extend(at for at in (next(ageing, None),) if at is not None)
+        return max(now, min(moments)) if moments else None
+
+    def resident(self, backend: str, models: Iterable[str], now: float) -> tuple[Claim, ...]:
+        """What a probe saw loaded."""
+        place = self._backend(backend)
+        if place.residency is not None:
+            place.residency.seen(models, place.runs())
+        return self.advance(now)
+
+    def set_limits(self, limits: Limits, now: float) -> tuple[Claim, ...]:
+        """Other limits from now on; what runs goes on, and what waits stays even above a smaller depth."""
+        self.limits = limits
+        for backend in self._backends.values():
+            backend.limit_to(limits)
+        self._line.age_by(limits.max_wait_s)
+        return self.advance(now)
+
+    def pause(self, backend: str) -> None:
+        """No new grants on this backend; what runs goes on, what waits stays."""
+        self._backend(backend).paused = True
+
+    def resume(self, backend: str, now: float) -> tuple[Claim, ...]:
+        """Undoes `pause`."""
+        self._backend(backend).paused = False
+        return self.advance(now)
+
+    def loads(self, ticket: int) -> bool:
+        """Tell whether a running ticket was granted as one that has its model loaded first."""
+        return ticket in self._running and self._running[ticket].load
+
+    def in_flight(self, backend: str | None = None, model: str | None = None) -> int:
+        """How many run: in the lane, on a backend, on one model of it."""
+        if backend is None:
+            return len(self._running)
+        if (place := self._backends.get(backend)) is None:
+            return 0
+        if model is None:
+            return place.running
+        return place.demands[model].running if model in place.demands else 0
+
+    def waiting(self, backend: str | None = None) -> int:
+        """How many wait: in the lane, or for one backend."""
+        if backend is None:
+            return len(self._line)
+        return sum(claim.backend == backend for claim in self._line.claims.values())
+
+    def entries(self, now: float) -> tuple[Entry, ...]:
+        """Who waits, in the order in which their turns would come if nobody else asked."""
+        return self._forecast(now).entries()
+
+    def position(self, ticket: int, now: float) -> int | None:
+        """1 is next; None if it does not wait."""
+        claim = self._line.claims.get(ticket)
+        return None if claim is None else self._forecast(now).position(claim)
+
+    def eta(self, ticket: int, now: float) -> float | None:
+        """Seconds until its turn, a guess; None if it does not wait."""
+        claim = self._line.claims.get(ticket)
+        return None if claim is None else self._forecast(now).eta_s(claim)
+
+    def retry_after(self, now: float) -> float:
+        """Seconds after which a refused client may try again: a quarter of the queue should be done. 1 to 60."""
+        return self._forecast(now).retry_after_s()
+
+    def _over(self, claim: Claim) -> Literal["user_share", "full"] | None:
+        """Which bound the claim, already in the line, is too many for."""
+        limits, line = self.limits, self._line
+        mine = line.by_user[claim.user]
+        if claim.user and mine > limits.max_per_user:
+            return "user_share"
+        if len(line) <= limits.max_depth:
+            return None
+        return "user_share" if claim.user and mine - 1 > limits.max_depth / len(line.by_user) else "full"
+
+    def _take(self, claim: Claim, now: float) -> Verdict:
+        self._line.remove(claim)
+        self._line.took(claim, now)
+        return self._grant(claim, self._backend(claim.backend).demand(claim.model), now)
+
+    def _grant(self, claim: Claim, demand: Demand, now: float) -> Verdict:
+        backend = demand.backend
+        load = backend.residency is not None and claim.model not in backend.residency.loaded
+        if load and backend.residency is not None:
+            backend.residency.load(claim.model, now)
+        backend.running += 1
+        demand.running += 1
+        self._shares.started(claim.user, now)
+        self._running[claim.ticket] = Run(claim, demand, now, load)
+        return _LOADING if load else _GRANTED
+
+    def _end(self, run: Run, now: float, *, served: bool) -> None:
+        demand = run.demand
+        backend, model = demand.backend, demand.model
+        demand.running -= 1
+        backend.running -= 1
+        self._shares.ended(run.claim.user, run.since, now)
+        if served:
+            self._pace.ran(backend.name, model, now - run.since, load=run.load)
+        if backend.residency is not None:
+            backend.residency.ended(model)
+            if run.load and not served and not demand.running:
+                backend.residency.failed(model)
+
+    def _has_room(self) -> bool:
+        limit = self.limits.max_parallel
+        return limit is None or len(self._running) < limit
+
+    def _loads(self, claim: Claim) -> bool:
+        return self._backends[claim.backend].loads(claim.model)
+
+    def _backend(self, name: str) -> Backend:
+        found = self._backends.get(name)
+        if found is None:
+            found = self._backends[name] = Backend(name, self.limits)
+        return found
+
+    def _forecast(self, now: float) -> Forecast:
+        runs = tuple(self._running.values())
+        return Forecast(line=self._line, runs=runs, pace=self._pace, limits=self.limits, now=now)
