@@ -69,6 +69,7 @@ class LlamaCpp(OpenAICompatible):
 
     kind: ClassVar[str] = "llama_cpp"
     strict_end: ClassVar[bool] = True
+    max_parallel: ClassVar[int] = 4
 
     _tools: bool | None = None
     _vision: bool | None = None
@@ -114,7 +115,7 @@ class LlamaCpp(OpenAICompatible):
         if props.modalities is not None:
             self._vision = props.modalities.vision
         found = tuple(self._info(model, props) for model in models.data)
-        return Probe(version=props.build_info, models=self.listed() or found)
+        return Probe(version=props.build_info, models=self.listed() or found, slots=props.total_slots)
 
     def _info(self, model: _Model, props: _Props) -> ModelInfo:
         capabilities = {"chat"}

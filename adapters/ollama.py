@@ -61,6 +61,8 @@ class Ollama(Adapter):
     """One Ollama server. Capabilities come from its model list, or once per model from `/api/show`."""
 
     kind: ClassVar[str] = "ollama"
+    max_parallel: ClassVar[int] = 1
+    swaps_models: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from litestar import Litestar
@@ -15,8 +16,10 @@ from adapters import discover
 from router.admission.gate import Gate
 from router.auth import Keys
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
+from router.canonical.caller import Priority
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
+from router.lanes import lanes_of, tell
 from router.relay.attempts import Tracing
 from router.relay.progress import Fleet
 from router.relay.relay import Relay
@@ -32,10 +35,12 @@ from router.surfaces.embeddings import embedding_routes
 from router.surfaces.generate import chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
-from router.surfaces.metrics import labels_from, metrics_routes
+from router.surfaces.metrics import Counted, labels_from, metrics_routes
 from router.surfaces.models import model_routes
+from router.surfaces.queue import queue_routes
 from router.surfaces.recording import Recorder
 from router.usage.metrics import Metrics
+from router.usage.queue_metrics import QueueMetrics
 from router.usage.record import RequestRecord, Sink
 from router.usage.request_log import log_request
 from router.usage.tokenizer import Tokenizer
@@ -81,24 +86,27 @@ def build(
     """
     fleet = build_fleet(settings, optional=optional)
     drain = Drain(settings.server.drain_s)
-    prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional)
     tokenizer = Tokenizer()
-    gate = Gate({name: backend.max_parallel for name, backend in settings.backends.items()})
+    queue_metrics = QueueMetrics()
+    gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=queue_metrics)
+    prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
     relay = Relay(fleet, gate, tokenizer, tracing=telemetry)
     metrics = Metrics(labels_from(fleet))
+    counted = Counted(metrics, queue_metrics)
     logged = (log_request,) if settings.server.log_requests else ()
     traced = (telemetry.record,) if telemetry else ()
     recorder = Recorder((metrics.record, *logged, *traced, *sinks))
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
-    keys = Keys([key.key.get_secret_value() for key in settings.auth.api_keys])
+    keys = Keys(settings.auth.api_keys)
     app = Litestar(
         route_handlers=[
             *chat_routes(answering, max_body_bytes=limit),
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
-            *metrics_routes(metrics, fleet, gate=gate, drain=drain),
+            *queue_routes(fleet, gate),
+            *metrics_routes(counted, fleet, gate=gate, drain=drain),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
@@ -163,6 +171,7 @@ def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings])
             max_tokens=alias.max_tokens,
             split_thinking=alias.split_thinking,
         ),
+        priority=None if alias.priority is None else Priority[alias.priority.upper()],
     )
 
 

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from router.canonical.caller import Priority
 from router.errors import Unauthorized
+from router.settings.serving import KeySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,14 @@ class Principal:
     """Who is calling; `key_id` tells keys apart without giving one away, and is empty when no key is asked."""
 
     key_id: str = ""
+    name: str = ""
+    priority: Priority | None = None
+    local_only: bool = False
+
+    @property
+    def user(self) -> str:
+        """Whose share of the queue it takes, and how others see it there."""
+        return self.name or self.key_id
 
 
 ANYBODY = Principal()
@@ -21,20 +31,26 @@ ANYBODY = Principal()
 class Keys:
     """The keys that may call. Without any, everybody may. Only digests are kept."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._digests = tuple(sha256(key.encode()).digest() for key in keys)
+    def __init__(self, keys: Sequence[KeySettings]) -> None:
+        self._known = tuple(_known(key) for key in keys)
 
     def principal(self, presented: str | None) -> Principal:
         """The caller that presents a key; raises Unauthorized. Takes the same time whichever key it is."""
-        if not self._digests:
+        if not self._known:
             return ANYBODY
         if not presented:
             raise Unauthorized("no API key was sent: send it as 'Authorization: Bearer KEY'")
         digest = sha256(presented.encode("utf-8", "surrogatepass")).digest()
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
-        if not any(matches):
+        matches = [principal for known, principal in self._known if hmac.compare_digest(digest, known)]
+        if not matches:
             raise Unauthorized("the API key is not valid here")
-        return Principal(digest.hex()[:8])
+        return matches[0]
+
+
+def _known(key: KeySettings) -> tuple[bytes, Principal]:
+    digest = sha256(key.key.get_secret_value().encode()).digest()
+    priority = None if key.priority is None else Priority[key.priority.upper()]
+    return digest, Principal(digest.hex()[:8], key.name, priority, key.local_only)
 
 
 def presented_key(headers: Sequence[tuple[bytes, bytes]]) -> str | None:

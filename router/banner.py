@@ -38,7 +38,8 @@ def backend_table(fleet: Fleet, healths: Sequence[BackendHealth]) -> Table:
         names = [model.name for model in health.models]
         more = f" and {len(names) - SHOWN_MODELS} more" if len(names) > SHOWN_MODELS else ""
         told = ", ".join(names[:SHOWN_MODELS]) + more if names else (health.last_error or "none")
-        state = Text(health.state.value, style=_COLOURS[health.state])
+        told_state = f"{health.state.value}, drained" if health.drained else health.state.value
+        state = Text(told_state, style=_COLOURS[health.state])
         table.add_row(Text(health.name), fleet.adapters[health.name].kind, state, Text(told))
     return table
 

@@ -14,10 +14,13 @@ RouterError                          status  code
 |- UnknownRoute                      404     unknown_route
 |- WrongMethod                       405     method_not_allowed
 |- UnknownModel                      404     model_not_found
+|- UnknownBackend                    404     backend_not_found
+|- QueueShareExhausted               429     rate_limit_exceeded      next target is tried
 |- InternalError                     500     internal_error
 |- Unavailable                       503     unavailable
 |  |- NoBackend                      503     no_backend
-|  |- QueueFull                      503     queue_full
+|  |- QueueFull                      503     queue_full               next target is tried
+|  |- BackendDrained                 503     backend_drained          next target is tried
 |  `- Draining                       503     shutting_down
 `- BackendError                      502     backend_error            next target is tried
    |- ModelMissing                   404     model_not_found          concerns that model only
@@ -133,6 +136,21 @@ class UnknownModel(RouterError):
     kind = "invalid_request_error"
 
 
+class UnknownBackend(RouterError):
+    status = 404
+    code = "backend_not_found"
+    kind = "invalid_request_error"
+
+
+class QueueShareExhausted(RouterError):
+    """The caller has as many requests in line as one caller may."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    kind = "rate_limit_error"
+    retryable = True
+
+
 class InternalError(RouterError):
     """A fault of the router itself; the message says nothing about where."""
 
@@ -148,6 +166,13 @@ class NoBackend(Unavailable):
 
 class QueueFull(Unavailable):
     code = "queue_full"
+    retryable = True
+
+
+class BackendDrained(Unavailable):
+    """Somebody took this backend out of service for a while; the request has another."""
+
+    code = "backend_drained"
     retryable = True
 
 

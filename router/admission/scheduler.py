@@ -125,6 +125,11 @@ class Lane:
             return len(claims)
         return sum(backend in {None, claim.backend} and claim.priority <= priority for claim in claims.values())
 
+    def loaded(self, backend: str) -> frozenset[str]:
+        """Which models a backend that swaps them has loaded, as far as decisions and probes tell."""
+        place = self._backends.get(backend)
+        return frozenset(place.residency.loaded) if place is not None and place.residency is not None else frozenset()
+
     def entries(self, now: float) -> tuple[Entry, ...]:
         """Who waits, in the order in which their turns would come if nobody else asked."""
         return self._forecast(now).entries()

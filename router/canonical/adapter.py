@@ -103,6 +103,10 @@ class Adapter(ABC):
     kind: ClassVar[str]
     passive: ClassVar[bool] = False
     """Whether heartbeats leave it alone: its health is what becomes of requests, its models are `known_models`."""
+    max_parallel: ClassVar[int] = 32
+    """How many requests it takes at once while neither the settings nor a look at it say."""
+    swaps_models: ClassVar[bool] = False
+    """Whether it loads models as they are asked for; `max_parallel` is then for each of them."""
 
     def __init__(self, config: BackendConfig) -> None:
         self.config = config

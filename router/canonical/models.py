@@ -24,10 +24,11 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """What one look at a backend that answers found."""
+    """What one look at a backend that answers found; `slots` is how many requests it takes at once, if it says so."""
 
     version: str | None = None
     models: tuple[ModelInfo, ...] = ()
+    slots: int | None = None
 
 
 def canonical_name(name: str) -> str:

@@ -8,17 +8,22 @@ from contextlib import AbstractContextManager, nullcontext
 from random import random
 from typing import Protocol, TypeVar
 
-from router.admission.gate import Gate
+from router.admission.gate import Gate, Stay
 from router.errors import (
+    BackendDrained,
     BackendError,
     BackendRefusedKey,
     BackendTimeout,
     BackendUnreachable,
     ContextLengthExceeded,
     NoBackend,
+    QueueFull,
+    QueueShareExhausted,
     RouterError,
 )
 from router.relay.progress import Fleet, Progress
+from router.relay.visit import Visit
+from router.routing.catalog import Target
 from router.routing.plan import Candidate, Plan, Wanted, plan
 from router.usage.record import FailedAttempt
 
@@ -26,7 +31,9 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 BACKOFF_S = 0.1
-MAX_QUEUE_WAIT_S = 120.0
+LOADING = "loading model"
+
+_TURNED_AWAY = (QueueFull, QueueShareExhausted, BackendDrained)
 
 T = TypeVar("T")
 
@@ -58,29 +65,41 @@ class Attempts:
         deadline = asyncio.timeout(limit)
         try:
             async with deadline:
-                return await self._attempts(chosen, progress, serve)
+                visit = Visit(
+                    self._gate, self.fleet.health, wanted=wanted, chosen=chosen, at=now, request_id=progress.id
+                )
+                return await self._attempts(visit, chosen, progress=progress, serve=serve)
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise BackendTimeout(f"the request took longer than its limit of {limit:g} s") from None
 
-    async def _attempts(self, chosen: Plan, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]) -> T:
+    async def _attempts(
+        self, visit: Visit, chosen: Plan, *, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]
+    ) -> T:
         """A backend that failed is asked for another model only after all others; one that could not be reached is
-        tried again, after a pause, when nobody else is left."""
+        tried again, after a pause, when nobody else is left. Being turned away from a line is no attempt."""
         waiting = deque(chosen.candidates)
         unreachable: list[Candidate] = []
         failures: list[RouterError] = []
+        turned_away = 0
         while waiting:
-            candidate = waiting.popleft()
+            rivals = visit.rivals(waiting)
             progress.attempts += 1
             try:
-                return await self._attempt(candidate, progress, serve)
+                return await self._attempt(rivals, visit.stay(rivals), progress=progress, serve=serve)
             except RouterError as error:
+                candidate = _asked(rivals, progress)
                 self._report(candidate, progress, error)
                 if progress.committed or not error.retryable:
                     raise
                 failures.append(error)
-            if progress.attempts >= MAX_ATTEMPTS:
+            if isinstance(failures[-1], _TURNED_AWAY):
+                turned_away += 1
+                waiting = deque(other for other in waiting if other not in rivals)
+                continue
+            waiting.remove(candidate)
+            if progress.attempts - turned_away >= MAX_ATTEMPTS:
                 break
             if failures[-1].blame == "backend":
                 waiting = _put_last(waiting, candidate.target.backend)
@@ -92,17 +111,31 @@ class Attempts:
                 await asyncio.sleep(BACKOFF_S * 2 ** (progress.attempts - 1) * (0.5 + random() / 2))  # noqa: S311
         raise _most_telling(failures)
 
-    async def _attempt(self, candidate: Candidate, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]) -> T:
-        backend, health = candidate.target.backend, self.fleet.health
-        progress.backend, progress.model, progress.dropped = backend, candidate.target.model, ()
-        if backend not in self.fleet.adapters:
-            raise NoBackend(f"{backend} is switched off in the settings")
-        async with self._gate.admit(backend, max_wait_s=MAX_QUEUE_WAIT_S):
+    async def _attempt(
+        self,
+        rivals: Sequence[Candidate],
+        stay: Stay,
+        *,
+        progress: Progress,
+        serve: Callable[[Candidate], Awaitable[T]],
+    ) -> T:
+        """One attempt on the first of the rivals that has a slot."""
+        _goes_to(rivals[0], progress)
+        for candidate in rivals:
+            if candidate.target.backend not in self.fleet.adapters:
+                raise NoBackend(f"{candidate.target.backend} is switched off in the settings")
+        progress.stay, progress.waiting = stay, ""
+        async with stay as admitted:
+            progress.waiting = LOADING if admitted.load else ""
+            candidate = rivals[stay.claims.index(admitted.claim)]
+            _goes_to(candidate, progress)
+            backend, health = candidate.target.backend, self.fleet.health
             was_trial = health.started(backend, now=asyncio.get_running_loop().time())
             try:
                 with self._traced(progress):
                     return await serve(candidate)
             finally:
+                admitted.served = progress.committed
                 health.ended(backend, was_trial=was_trial)
 
     def _traced(self, progress: Progress) -> AbstractContextManager[None]:
@@ -122,6 +155,16 @@ class Attempts:
             self.fleet.health.model_missing(backend, model)
         elif error.blame == "backend":
             self.fleet.health.failed(backend, _remembered(error), now=asyncio.get_running_loop().time())
+
+
+def _goes_to(candidate: Candidate, progress: Progress) -> None:
+    progress.backend, progress.model, progress.dropped = candidate.target.backend, candidate.target.model, ()
+
+
+def _asked(rivals: Sequence[Candidate], progress: Progress) -> Candidate:
+    """The rival that had the request last."""
+    target = Target(progress.backend, progress.model)
+    return next(candidate for candidate in rivals if candidate.target == target)
 
 
 def _put_last(waiting: deque[Candidate], backend: str) -> deque[Candidate]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from router.admission.gate import Stay
 from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
 from router.routing.catalog import Catalog
@@ -17,9 +18,11 @@ class Progress:
 
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
     to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
-    that of the last attempt, `failed` are those that failed.
+    that of the last attempt, `failed` are those that failed. `stay` is its place at a gate; `waiting` says in a few
+    words what it waits for once it has left the line, until the answer begins.
     """
 
+    id: str = ""
     operation: str = ""
     reason: str = ""
     attempts: int = 0
@@ -31,6 +34,8 @@ class Progress:
     committed: bool = False
     usage: UsageReported | None = None
     meter: Meter | None = None
+    stay: Stay | None = None
+    waiting: str = ""
     failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
 
 

@@ -44,6 +44,7 @@ class Relay:
                 progress.dropped = reply.dropped
                 batches = reply.batches()
                 first = await (first_content(batches) if request.stream else all_frames(batches))
+                progress.waiting = ""
                 meter.content(asyncio.get_running_loop().time())
                 if asked is not request:
                     first = rewritten(first, progress.backend, reply.dialect)

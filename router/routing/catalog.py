@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
 from router.canonical.request import Profile
 
@@ -26,6 +27,7 @@ class Alias:
     targets: tuple[Target, ...]
     tags: frozenset[str] = frozenset()
     profile: Profile = field(default_factory=Profile)
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True, slots=True)

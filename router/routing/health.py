@@ -41,6 +41,8 @@ class BackendHealth:
     latency_s: float | None = None
     last_error: str | None = None
     in_flight: int = 0
+    slots: int | None = None
+    drained: bool = False
     retry_at: float | None = None
     cooldown_s: float = FIRST_COOLDOWN_S
     on_trial: bool = False
@@ -73,6 +75,9 @@ class Health:
     def __iter__(self) -> Iterator[BackendHealth]:
         return iter(self._backends.values())
 
+    def __contains__(self, backend: str) -> bool:
+        return backend in self._backends
+
     def __getitem__(self, backend: str) -> BackendHealth:
         return self._backends[backend]
 
@@ -87,6 +92,7 @@ class Health:
         health.latency_s = latency_s
         health.version = probe.version or health.version
         health.models, health.models_at = probe.models, now
+        health.slots = probe.slots
         health.missing.clear()
         if health.state is State.HALF_OPEN or (health.state is State.DOWN and health.retry_at is not None):
             health.state = State.HALF_OPEN
@@ -143,6 +149,14 @@ class Health:
         health.state = State.DOWN
         health.retry_at = now + health.cooldown_s
         health.cooldown_s = min(health.cooldown_s * 2, MAX_COOLDOWN_S)
+
+    def drain(self, backend: str) -> None:
+        """Somebody wants nothing new to go there; that says nothing of its state."""
+        self._backends[backend].drained = True
+
+    def resume(self, backend: str) -> None:
+        """Undoes `drain`."""
+        self._backends[backend].drained = False
 
     def model_missing(self, backend: str, model: str) -> None:
         """The backend does not have the model, as far as a request could tell; its other models are not concerned."""

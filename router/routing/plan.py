@@ -1,10 +1,10 @@
 """Which backends may serve a request, in which order, and why. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from router.canonical.caller import NOBODY, Caller
+from router.canonical.caller import NOBODY, Caller, Priority
 from router.canonical.models import canonical_name
 from router.canonical.request import Profile
 from router.errors import NoBackend, RouterError, UnknownModel
@@ -18,13 +18,17 @@ RETRY_AFTER_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a plan is made for: the `model` that was asked for, and what the request itself needs."""
+    """What a plan is made for: the `model` that was asked for, and what the request itself needs.
+
+    `looks` is the priority that it seems to have, where nobody says which.
+    """
 
     model: str
     task: str | None = None
     images: bool = False
     embedding: bool = False
     caller: Caller = NOBODY
+    looks: Priority = Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +39,21 @@ class Candidate:
     profile: Profile = field(default_factory=Profile)
     readiness: Readiness = Readiness.READY
     note: str = ""
+    drained: bool = False
+    resident: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Candidates in the order to try them; `reason` says in a few words how the model was chosen."""
+    """Candidates in the order to try them; `reason` says in a few words how the model was chosen.
+
+    `alias` is the one that led to them, if one did. `pooled`: it does not matter which of them answers.
+    """
 
     candidates: tuple[Candidate, ...]
     reason: str
+    alias: Alias | None = None
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,7 @@ class _Choice:
     reason: str
     profile: Profile = field(default_factory=Profile)
     is_pool: bool = False
+    alias: Alias | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +76,28 @@ class _Scene:
     def is_down(self, backend: str) -> bool:
         return self.health[backend].readiness(self.now) is Readiness.DOWN
 
+    def is_avoided(self, backend: str) -> bool:
+        return self.health[backend].drained or self.is_down(backend)
+
 
 def plan(wanted: Wanted, catalog: Catalog, health: Health, *, now: float, random: Callable[[], float]) -> Plan:
     """The candidates for a request; raises UnknownModel when no name leads anywhere, NoBackend when nobody can know.
 
     Ready backends come first in the order of the targets, then those that are down, in the same order: with
-    everything down, everything is tried. A pool (one model on several backends) is ordered by fewest requests in
-    flight, ties by `random`.
+    everything down, everything is tried. What is drained comes last of all. A pool (one model on several backends) is
+    ordered by fewest requests in flight, ties by `random`.
     """
     scene = _Scene(catalog, health, now)
     choice = _choose(wanted, scene)
     targets = list(choice.targets)
     if choice.is_pool:
         targets.sort(key=lambda target: (health[target.backend].in_flight, random()))
-    candidates = [_candidate(target, choice.profile, scene) for target in targets]
+    candidates = [_candidate(target, choice, scene) for target in targets]
     candidates.sort(key=_last_resort)
-    return Plan(tuple(candidates), choice.reason)
+    return Plan(tuple(candidates), choice.reason, choice.alias, choice.is_pool)
 
 
-def _candidate(target: Target, profile: Profile, scene: _Scene) -> Candidate:
+def _candidate(target: Target, choice: _Choice, scene: _Scene) -> Candidate:
     state = scene.health[target.backend]
     note = ""
     readiness = state.readiness(scene.now)
@@ -92,11 +107,14 @@ def _candidate(target: Target, profile: Profile, scene: _Scene) -> Candidate:
         note = state.last_error or "down"
     elif readiness is Readiness.TRIAL:
         note = "was down, one request may try it"
-    return Candidate(target, profile, readiness, note)
+    if state.drained:
+        note = "drained"
+    info = state.model(target.model) if choice.is_pool else None
+    return Candidate(target, choice.profile, readiness, note, state.drained, info.loaded if info else None)
 
 
-def _last_resort(candidate: Candidate) -> bool:
-    return candidate.readiness is Readiness.DOWN
+def _last_resort(candidate: Candidate) -> tuple[bool, bool]:
+    return candidate.drained, candidate.readiness is Readiness.DOWN
 
 
 def _choose(wanted: Wanted, scene: _Scene) -> _Choice:
@@ -130,12 +148,12 @@ def _named(name: str, scene: _Scene) -> _Choice | None:
 
 
 def _of_alias(alias: Alias, reason: str) -> _Choice:
-    return _Choice(alias.targets, reason, alias.profile)
+    return _Choice(alias.targets, reason, alias.profile, alias=alias)
 
 
 def _by_task(task: str, scene: _Scene) -> _Choice:
     if (name := scene.catalog.tasks.get(task)) and (named := _named(name, scene)):
-        return _Choice(named.targets, f"task {task}", named.profile, named.is_pool)
+        return replace(named, reason=f"task {task}")
     if tagged := scene.catalog.tagged(task):
         return _of_alias(_first_usable(tagged, scene), f"task {task} by tag")
     known = sorted({*scene.catalog.tasks, *(tag for alias in scene.catalog.aliases.values() for tag in alias.tags)})
@@ -144,9 +162,9 @@ def _by_task(task: str, scene: _Scene) -> _Choice:
 
 
 def _first_usable(aliases: Sequence[Alias], scene: _Scene) -> Alias:
-    """The first alias with a backend that is not down, else the first."""
+    """The first alias with a backend that is neither down nor drained, else the first."""
     for alias in aliases:
-        if not all(scene.is_down(target.backend) for target in alias.targets):
+        if not all(scene.is_avoided(target.backend) for target in alias.targets):
             return alias
     return aliases[0]
 
@@ -170,9 +188,9 @@ def _automatic(wanted: Wanted, scene: _Scene) -> _Choice:
 
 
 def _capable(capability: str, scene: _Scene) -> Target | None:
-    """A model that has the capability: on a backend that is not down before others, loaded before others."""
+    """A model that has the capability: on a backend neither down nor drained before others, loaded before others."""
     found = [
-        (scene.is_down(backend), model.loaded is not True, Target(backend, model.name))
+        (scene.is_avoided(backend), model.loaded is not True, Target(backend, model.name))
         for backend in scene.catalog.backends
         for model in scene.health[backend].models
         if model.can(capability) or (capability == "chat" and model.capabilities is None)
@@ -185,7 +203,7 @@ def _default(asked: str, scene: _Scene) -> _Choice:
     named = _named(name, scene)
     if named is None:
         raise _unknown(asked, scene)
-    return _Choice(named.targets, f"default model {name}", named.profile, named.is_pool)
+    return replace(named, reason=f"default model {name}")
 
 
 def _unknown(name: str, scene: _Scene) -> RouterError:

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import random
 
 from router.canonical.adapter import Adapter
 from router.errors import RouterError
-from router.routing.health import Health, State
+from router.routing.health import BackendHealth, Health, State
 from router.settings.serving import HealthSettings
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,8 @@ JITTER = 0.1
 class Prober:
     """Keeps `health` current. One task for each backend, for as long as `run` runs.
 
-    `optional` backends are places where one may turn up: nothing there is no news.
+    `optional` backends are places where one may turn up: nothing there is no news. `looked` is called after every look
+    that found the backend answering.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class Prober:
         settings: HealthSettings,
         *,
         optional: frozenset[str] = frozenset(),
+        looked: Callable[[BackendHealth], None] | None = None,
     ) -> None:
         self._adapters = adapters
         self._health = health
         self._settings = settings
         self._optional = optional
+        self._looked = looked
         self.looked_at_all = asyncio.Event()
 
     async def run(self) -> None:
@@ -66,6 +69,8 @@ class Prober:
             self._health.look_failed(name, error.message, now=loop.time(), models_s=self._settings.models_s)
         else:
             self._health.looked(name, probe, now=loop.time(), latency_s=loop.time() - start)
+            if self._looked is not None:
+                self._looked(self._health[name])
         self._tell(name, before)
 
     def _tell(self, name: str, before: State) -> None:

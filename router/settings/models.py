@@ -17,7 +17,8 @@ class AliasSettings(Section):
         "the conversation, has free slots and is fast.",
     )
     priority: PriorityName | None = Field(
-        default=None, description="Where its requests stand in line. Default: as the key says, else as they look."
+        default=None,
+        description="Where its requests stand in line when neither key nor request say. Default: as they look.",
     )
     local_only: bool = Field(default=False, description="Never leaves for a hosted service, whatever fails.")
     tags: tuple[str, ...] = Field(

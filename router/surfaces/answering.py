@@ -15,6 +15,7 @@ from router.relay.answer import Answer
 from router.relay.progress import Progress
 from router.relay.relay import Relay
 from router.routing.plan import Wanted
+from router.surfaces.comments import NOTICE_S, waiting_for
 from router.surfaces.drain import Drain
 from router.surfaces.headers import RawHeaders, explaining, retrying, waiting
 from router.surfaces.recording import entry_of
@@ -55,6 +56,9 @@ class _Response:
         self._progress = Progress()
         self._started = False
         self._body = b""
+        self._answers = False
+        self._told = ""
+        self._told_at = 0.0
         self._sending = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,8 +79,14 @@ class _Response:
             await self._fail(InternalError("the router failed unexpectedly; its log says more"))
 
     async def _watched(self, receive: Receive) -> None:
-        stream, drain = self._request.stream, self._answering.drain
-        watch = Watch(receive, silence_s=self._answering.keepalive_s if stream else None, on_silence=self._ping)
+        stream, drain, keepalive_s = self._request.stream, self._answering.drain, self._answering.keepalive_s
+        watch = Watch(
+            receive,
+            silence_s=keepalive_s if stream else None,
+            first_s=min(NOTICE_S, keepalive_s),
+            on_silence=self._on_silence,
+        )
+        self._told_at = asyncio.get_running_loop().time()
         self._watch = watch
         drain.enter(watch)
         try:
@@ -98,20 +108,33 @@ class _Response:
 
     async def _write(self, piece: bytes) -> None:
         self._watch.sent()
+        self._answers = True
         async with self._sending:
             if not self._started:
                 await self._start(explaining(self._progress))
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
 
-    async def _ping(self) -> None:
-        """Says that we live, unless something is just being sent, which says so too."""
-        self._watch.sent()
+    async def _on_silence(self) -> None:
+        """Says what the request waits for when that has changed, and that we live when nothing was said for long."""
+        keepalive_s, now = self._answering.keepalive_s, asyncio.get_running_loop().time()
+        told, comment = ("", PING) if self._answers else waiting_for(self._progress)
+        if self._answers:
+            self._watch.sent()
+        else:
+            self._watch.again(min(NOTICE_S, keepalive_s))
+            if (not told or told == self._told) and now - self._told_at < keepalive_s:
+                return
+        self._told, self._told_at = told, now
+        await self._say(comment)
+
+    async def _say(self, comment: bytes) -> None:
+        """Sends a comment, unless something is just being sent, which says that we live too."""
         if self._sending.locked():
             return
         async with self._sending:
             if not self._started:
                 await self._start(waiting(self._progress))
-            await self._send({"type": "http.response.body", "body": PING, "more_body": True})
+            await self._send({"type": "http.response.body", "body": comment, "more_body": True})
 
     async def _start(self, explanation: RawHeaders) -> None:
         headers = [(b"content-type", self._encoder.content_type.encode()), *_STREAM_HEADERS, *explanation]

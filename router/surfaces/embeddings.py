@@ -5,12 +5,14 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
+from router.admission.priority import of_embedding
 from router.canonical.request import EmbedRequest
 from router.dialects import openai_embeddings
 from router.relay.progress import Progress
 from router.relay.relay import Relay
 from router.routing.plan import Wanted
 from router.surfaces.body import read_body
+from router.surfaces.caller import caller_of
 from router.surfaces.drain import Drain
 from router.surfaces.generate import TASK_HEADER
 from router.surfaces.headers import explaining, header
@@ -27,9 +29,16 @@ def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list
     async def embed(request: Request[Any, Any, Any], progress: Progress) -> bytes:
         entry = entry_of(request.scope)
         entry.operation = "embeddings"
+        caller = caller_of(request.scope)
         asked = openai_embeddings.parse_request(await read_body(request, max_body_bytes))
         entry.goes(asked.model, progress)
-        wanted = Wanted(asked.model, task=header(request.scope, TASK_HEADER) or asked.task, embedding=True)
+        wanted = Wanted(
+            asked.model,
+            task=header(request.scope, TASK_HEADER) or asked.task,
+            embedding=True,
+            caller=caller,
+            looks=of_embedding(len(asked.inputs) or len(asked.tokens)),
+        )
         watch = Watch(request.receive)
         drain.enter(watch)
         try:

@@ -6,10 +6,12 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from router.admission.priority import of_chat
 from router.dialects import openai_chat
 from router.routing.plan import Wanted
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
+from router.surfaces.caller import caller_of
 from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
 
@@ -22,10 +24,16 @@ def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteH
     @post(["/v1/chat/completions", "/chat/completions"], status_code=200, include_in_schema=False)
     async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
         entry_of(request.scope).operation = "chat"
+        caller = caller_of(request.scope)
         body = await read_body(request, max_body_bytes)
         asked = openai_chat.parse_request(body)
         wanted = Wanted(
-            asked.model, task=header(request.scope, TASK_HEADER) or asked.task, images=asked.has_images, embedding=False
+            asked.model,
+            task=header(request.scope, TASK_HEADER) or asked.task,
+            images=asked.has_images,
+            embedding=False,
+            caller=caller,
+            looks=of_chat(stream=asked.stream),
         )
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)

@@ -13,13 +13,17 @@ from router.surfaces.drain import Drain
 
 
 class BackendReport(Struct):
-    """One backend; `last_look_s` is how long ago it was looked at, `latency_ms` how long that took."""
+    """One backend; `last_look_s` is how long ago it was looked at, `latency_ms` how long that took.
+
+    `drained`: nothing new is sent there until somebody resumes it, whatever its state.
+    """
 
     name: str
     kind: str
     state: str
     models: list[str]
     in_flight: int
+    drained: bool
     last_look_s: float | None
     latency_ms: float | None
     version: str | None
@@ -61,7 +65,7 @@ def health_routes(fleet: Fleet, drain: Drain, *, stale_s: float) -> list[HTTPRou
 
 def _serves(health: BackendHealth, now: float) -> bool:
     known = health.state is not State.UNKNOWN or health.is_trusted
-    return known and health.readiness(now) is not Readiness.DOWN
+    return known and not health.drained and health.readiness(now) is not Readiness.DOWN
 
 
 def _is_shown(fleet: Fleet, health: BackendHealth) -> bool:
@@ -79,6 +83,7 @@ def _report(fleet: Fleet, health: BackendHealth, now: float, stale_s: float) -> 
         state="stale" if stale else health.state.value,
         models=[model.name for model in health.models],
         in_flight=health.in_flight,
+        drained=health.drained,
         last_look_s=None if age is None else round(age, 1),
         latency_ms=None if health.latency_s is None else round(health.latency_s * 1000, 1),
         version=health.version,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, Response, get
@@ -14,18 +15,28 @@ from prometheus_client.registry import Collector
 
 from router import __version__
 from router.admission.gate import Gate
+from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
 from router.relay.progress import Fleet
 from router.routing.health import State
 from router.surfaces.drain import Drain
 from router.usage.metrics import LabelOf, Metrics
+from router.usage.queue_metrics import QueueMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted since the start: of requests, and of what happened to them in line."""
+
+    requests: Metrics
+    queue: QueueMetrics
 
 
 class _Scrape(Collector):
     """What was counted, and how things are at this moment."""
 
-    def __init__(self, metrics: Metrics, fleet: Fleet, *, gate: Gate, drain: Drain) -> None:
-        self._metrics = metrics
+    def __init__(self, counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain) -> None:
+        self._counted = counted
         self._fleet = fleet
         self._gate = gate
         self._drain = drain
@@ -36,25 +47,33 @@ class _Scrape(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("turnout", "This router.", {"version": __version__})
-        yield from self._metrics.families()
+        yield from self._counted.requests.families()
+        yield from self._counted.queue.families()
         yield GaugeMetricFamily("turnout_requests_in_flight", "Requests under way.", value=self._drain.in_flight)
         up = GaugeMetricFamily("turnout_backend_up", "Whether the backend is up.", labels=("backend",))
         running = GaugeMetricFamily("turnout_backend_in_flight", "Requests at the backend.", labels=("backend",))
-        waiting = GaugeMetricFamily("turnout_requests_waiting", "Requests in line for it.", labels=("backend",))
+        drained = GaugeMetricFamily(
+            "turnout_backend_drained", "Whether nothing new is sent there.", labels=("backend",)
+        )
+        told = "Requests in line for it, one that waits for several counted for each."
+        waiting = GaugeMetricFamily("turnout_requests_waiting", told, labels=("backend", "class"))
+        queued = self._gate.counts()
         for health in self._fleet.health:
             if health.name in self._fleet.optional and health.last_seen is None:
                 continue
             backend = (health.name,)
             up.add_metric(backend, health.state is State.UP)
             running.add_metric(backend, health.in_flight)
-            waiting.add_metric(backend, self._gate.waiting(health.name))
-        yield from (up, running, waiting)
+            drained.add_metric(backend, health.drained)
+            for priority in Priority:
+                waiting.add_metric((health.name, priority.name.lower()), queued.get((health.name, priority), 0))
+        yield from (up, running, drained, waiting)
 
 
-def metrics_routes(metrics: Metrics, fleet: Fleet, *, gate: Gate, drain: Drain) -> list[HTTPRouteHandler]:
+def metrics_routes(counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain) -> list[HTTPRouteHandler]:
     """The numbers of this router alone: nothing is shared through the process."""
     registry = CollectorRegistry()
-    registry.register(_Scrape(metrics, fleet, gate=gate, drain=drain))
+    registry.register(_Scrape(counted, fleet, gate=gate, drain=drain))
     ProcessCollector(registry=registry)
 
     @get("/metrics", include_in_schema=False)

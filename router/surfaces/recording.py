@@ -30,6 +30,7 @@ class Entry:
         """The request could be read and goes to the relay."""
         self.asked = asked
         self.progress = progress
+        progress.id = self.id
         self.stream = stream
 
     def failed(self, error: RouterError) -> None:

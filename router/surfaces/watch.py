@@ -18,7 +18,8 @@ class ClientLeft(Exception):
 class Watch:
     """Cancels its body when the client leaves (raising ClientLeft) or when `stop` is called (raising the reason).
 
-    With `silence_s`, `on_silence` is called whenever nothing was `sent` for that long, in seconds.
+    With `silence_s`, `on_silence` is called whenever nothing was `sent` for that long, in seconds, or when the moment
+    has come for which it was asked by `again`; the first time after `first_s`.
     """
 
     def __init__(
@@ -26,20 +27,22 @@ class Watch:
         receive: Receive,
         *,
         silence_s: float | None = None,
+        first_s: float | None = None,
         on_silence: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._receive = receive
         self._silence_s = silence_s
+        self._first_s = silence_s if first_s is None else first_s
         self._on_silence = on_silence
         self._reason: Exception | None = None
         self._body: asyncio.Task[object] | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._sent_at = 0.0
+        self._due_at = 0.0
 
     async def __aenter__(self) -> Self:
         self._body = asyncio.current_task()
         loop = asyncio.get_running_loop()
-        self._sent_at = loop.time()
+        self._due_at = loop.time() + (self._first_s or 0.0)
         self._start = loop.call_later(GRACE_S, self._begin)
         return self
 
@@ -62,7 +65,11 @@ class Watch:
 
     def sent(self) -> None:
         """Something went to the client just now."""
-        self._sent_at = asyncio.get_running_loop().time()
+        self._due_at = asyncio.get_running_loop().time() + (self._silence_s or 0.0)
+
+    def again(self, after_s: float) -> None:
+        """Calls `on_silence` after so many seconds, whatever was sent last."""
+        self._due_at = asyncio.get_running_loop().time() + after_s
 
     def stop(self, reason: Exception) -> None:
         """Ends the body with this exception; without effect once it has ended or is ending."""
@@ -85,4 +92,4 @@ class Watch:
                 return
 
     def _due(self) -> float | None:
-        return None if self._silence_s is None else self._sent_at + self._silence_s
+        return None if self._silence_s is None else self._due_at

@@ -64,7 +64,7 @@ async def test_a_comment_comes_while_queued(r, fake):
     body = asked("desk/fake-chat", stream=True)
     async with calling(r, body=body), calling(r, body=body) as queued:
         await fake.until(lambda: fake.in_flight == 1)
-        await queued.until(PING)
+        await queued.until(b": queued position=1 eta=")
         assert len(fake.requests) == 1
 
 

@@ -1,0 +1,27 @@
+"""Who asks: the key's owner, the program, and the hurry, from the headers of a request."""
+
+from litestar.types import Scope
+
+from router.admission.priority import NAMES, from_header
+from router.auth import Principal
+from router.canonical.caller import Caller
+from router.errors import InvalidParameter
+from router.surfaces.headers import header
+from router.surfaces.source import source_of
+
+PRIORITY_HEADER = b"x-turnout-priority"
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Raises InvalidParameter for a priority that is none."""
+    principal: Principal = scope["state"]["principal"]
+    try:
+        priority = from_header(header(scope, PRIORITY_HEADER), principal.priority)
+    except KeyError:
+        raise InvalidParameter(f"X-Turnout-Priority is one of {', '.join(NAMES)}", param="X-Turnout-Priority") from None
+    return Caller(
+        user=principal.user,
+        source=source_of(list(scope["headers"]), principal.name),
+        priority=priority,
+        local_only=principal.local_only,
+    )
