@@ -34,7 +34,8 @@ def node() -> str:
 @pytest.mark.timeout(INSTALL_S + RUN_S)
 def test_every_feature_of_the_node_sdk_works(node: str, talk: Talk) -> None:
     sort = "real" if talk.fake is None else "fake"
-    command = [node, "features.mjs", f"{talk.stage.url}/v1", KEY, talk.model, talk.embedding_model, sort]
+    embeds = "embeds" if talk.kind.embedding else "refuses"
+    command = [node, "features.mjs", f"{talk.stage.url}/v1", KEY, talk.model, talk.embedding_model, sort, embeds]
     ran = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=RUN_S, check=False)
     told = [json.loads(line) for line in ran.stdout.splitlines()]
     assert not {feature["feature"]: feature["error"] for feature in told if not feature["ok"]}
