@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
+from router.canonical.request import ChatRequest
 from router.routing.catalog import Catalog
 from router.routing.health import Health
 from router.usage.meter import Meter
@@ -17,10 +18,11 @@ class Progress:
 
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
     to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
-    that of the last attempt, `failed` are those that failed.
+    that of the last attempt, `failed` are those that failed. `request` is what is asked for, if it is a chat.
     """
 
     operation: str = ""
+    request: ChatRequest | None = None
     reason: str = ""
     attempts: int = 0
     backend: str = ""

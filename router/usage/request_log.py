@@ -27,7 +27,7 @@ class RequestLine:
             f"{record.operation or 'refused'} {_plain(record.asked) or '-'}",
             f"-> {_plain(f'{record.backend}/{record.model}')}" if record.backend else "",
             f"{record.status or '-'} {record.outcome}",
-            f"{_count(usage.prompt)}+{_count(usage.completion)} tokens" if usage else "",
+            f"{'~' * usage.estimated}{_count(usage.prompt)}+{_count(usage.completion)} tokens" if usage else "",
             f"first {_ms(first):g} ms" if first is not None else "",
             f"total {_ms(record.duration_s):g} ms",
             f"attempt {record.attempts}" if record.attempts > 1 else "",
@@ -55,6 +55,7 @@ class RequestLine:
             "completion_tokens": usage.completion if usage else None,
             "cached_tokens": usage.cached if usage else None,
             "reasoning_tokens": usage.reasoning if usage else None,
+            "usage": ("estimated" if usage.estimated else "exact") if usage else None,
             "first_token_ms": _ms(record.first_token_s),
             "total_ms": _ms(record.duration_s),
         }

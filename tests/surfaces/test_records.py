@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from router.canonical.events import UsageReported
 from router.usage.record import FailedAttempt, RequestRecord
 from tests.fakes import FakeBackend, Faults
 from tests.running import RunningRouter, running
@@ -69,6 +70,25 @@ async def test_a_stream_is_recorded_with_its_tokens_and_times(r, fake, records):
     assert (record.usage.prompt, record.usage.completion) == (2, len(answer.text.split()))
     assert 0 < record.first_token_s < record.duration_s
     assert 0 < record.tokens_per_s < 1000
+
+
+async def test_a_stream_that_nobody_counted_is_recorded_with_an_estimate_after_its_end(r, fake, records):
+    fake.counts = False
+    answer = await streamed(r.client, "one")
+    assert answer.usages == []
+    assert (await only(records)).usage == UsageReported(9, 5, estimated=True)
+
+
+async def test_what_a_client_did_not_wait_for_is_estimated(fake, second, records):
+    fake.faults = Faults(stall_after=4)
+    fakes = backends({"desk": fake, "lab": second})
+    async with recorded(fake, second, records, backends=fakes) as r, calling(r, body=asked("one", stream=True)) as left:
+        await left.until(b"from")
+        left.leave()
+        usage = (await only(records)).usage
+    assert usage is not None
+    assert usage.estimated
+    assert (usage.prompt, usage.completion >= 3) == (9, True)
 
 
 async def test_a_whole_answer_is_recorded_with_its_tokens(r, records):
