@@ -2,7 +2,7 @@
 
 import logging
 
-from router.usage.record import RequestRecord
+from router.usage.record import FailedAttempt, RequestRecord
 
 LOGGER = "router.requests"
 MAX_NAME_CHARS = 200
@@ -49,7 +49,7 @@ class RequestLine:
             "outcome": record.outcome,
             "stream": record.stream,
             "attempts": record.attempts,
-            "failed": ", ".join(f"{failed.backend}: {failed.code}" for failed in record.failed),
+            "failed": ", ".join(_failure(failed) for failed in record.failed),
             "reason": record.reason,
             "prompt_tokens": usage.prompt if usage else None,
             "completion_tokens": usage.completion if usage else None,
@@ -74,6 +74,11 @@ def _ms(seconds: float | None) -> float | None:
 
 def _count(tokens: int | None) -> str:
     return "?" if tokens is None else str(tokens)
+
+
+def _failure(failed: FailedAttempt) -> str:
+    """Where and why, and under which id that backend's operators would find it."""
+    return f"{failed.backend}: {failed.code}" + (f" ({failed.upstream_id})" if failed.upstream_id else "")
 
 
 def _plain(name: str) -> str:
