@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import ClassVar
 
 import msgspec
 
+from adapters.anthropic_sdk.loading import Loading
 from adapters.exchange import Format, OpenReply, Question
 from adapters.reasoning_store import ReasoningStore
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, Reply, Vectors
@@ -33,10 +34,8 @@ class Claude(Adapter):
     passive: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
-        from adapters.anthropic_sdk.upstream import SdkUpstream  # takes seconds
-
         super().__init__(config)
-        self.upstream = SdkUpstream(config, keep_alive_s=KEEP_ALIVE_S, classify=anthropic_messages.classify)
+        self._sdk = Loading(config, keep_alive_s=KEEP_ALIVE_S, classify=anthropic_messages.classify)
         self._listed: dict[str, Listed] = {}
         self._list_due = 0.0
         self._reasoning = ReasoningStore()
@@ -48,23 +47,20 @@ class Claude(Adapter):
     @asynccontextmanager
     async def _chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[OpenReply]:
         async with AsyncExitStack() as stack:
+            upstream = await self._sdk.upstream()
             await stack.enter_async_context(self._listing(attempt.model))
             restored = msgspec.structs.replace(request, messages=self._reasoning.restored(request.messages))
             rendered = self._rendered(restored, attempt, with_reasoning=True)
             answer = self._format(request, attempt)
             try:
-                reply = await stack.enter_async_context(self._asked(rendered, attempt, answer))
+                reply = await stack.enter_async_context(OpenReply(upstream, _question(rendered, attempt), answer))
             except RejectedByBackend as error:
                 if error.code != FOREIGN_REASONING or not rendered.is_signed:
                     raise
                 self._reasoning.forget(request.messages)
                 rendered = self._rendered(request, attempt, with_reasoning=False)
-                reply = await stack.enter_async_context(self._asked(rendered, attempt, answer))
+                reply = await stack.enter_async_context(OpenReply(upstream, _question(rendered, attempt), answer))
             yield reply
-
-    def _asked(self, rendered: Rendered, attempt: Attempt, answer: Format) -> OpenReply:
-        question = Question("/v1/messages", rendered.body, attempt.model, rendered.stream, rendered.dropped)
-        return OpenReply(self.upstream, question, answer)
 
     def _rendered(self, request: ChatRequest, attempt: Attempt, *, with_reasoning: bool) -> Rendered:
         traits = self._traits(attempt.model)
@@ -141,11 +137,20 @@ class Claude(Adapter):
                 self._list_due = asyncio.get_running_loop().time() + LIST_AGAIN_S
 
     async def _list(self, timeout_s: float) -> None:
-        body = await self.upstream.get(MODELS_PATH, timeout_s=timeout_s)
+        upstream = await self._sdk.upstream()
+        body = await upstream.get(MODELS_PATH, timeout_s=timeout_s)
         try:
             self._listed = {listed.info.name: listed for listed in anthropic_messages.decode_models(body)}
         except BackendFailed as error:
             raise BackendFailed(f"{self.config.name}: {error.message}") from None
 
+    async def warm_up(self) -> None:
+        with suppress(RouterError):
+            await self._sdk.upstream()
+
     async def aclose(self) -> None:
-        await self.upstream.aclose()
+        await self._sdk.aclose()
+
+
+def _question(rendered: Rendered, attempt: Attempt) -> Question:
+    return Question("/v1/messages", rendered.body, attempt.model, rendered.stream, rendered.dropped)

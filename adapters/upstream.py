@@ -22,7 +22,7 @@ from router.canonical import outgoing
 from router.canonical.adapter import BackendConfig
 from router.canonical.events import Frame
 from router.dialects import Decoder
-from router.dialects.failures import ErrorAnswer, classify, read
+from router.dialects.failures import ErrorAnswer, classify, read, request_id
 from router.errors import BackendFailed, BackendTimeout, BackendUnreachable, RouterError, StreamBroken
 
 MAX_CONNECTIONS = 1024
@@ -90,7 +90,9 @@ class Upstream:
         """What an answer other than success means."""
         if answer.status < HTTPStatus.BAD_REQUEST:
             return BackendFailed(f"{self.name} answered with status {answer.status}: check its url")
-        return self._classify(replace(answer, message=self.hidden(answer.message)), backend=self.name, model=model)
+        error = self._classify(replace(answer, message=self.hidden(answer.message)), backend=self.name, model=model)
+        error.upstream_id = self.hidden(answer.request_id)
+        return error
 
     def hidden(self, message: str) -> str:
         """A backend's words without the router's own keys and address, should it have repeated them."""
@@ -158,11 +160,23 @@ class Exchange:
         if self._response is not None:
             self._response.close()
         if self._deadline.close(error):
-            if self._response is None:
-                raise BackendTimeout(f"{self.backend} did not answer in time") from None
-            if not self._begun:
-                raise BackendTimeout(f"{self.backend} sent no token in time") from None
-            raise BackendTimeout(f"{self.backend} fell silent in the middle of the answer") from None
+            error = self._late()
+            self._mark(error)
+            raise error from None
+        if isinstance(error, RouterError):
+            self._mark(error)
+
+    def _late(self) -> BackendTimeout:
+        if self._response is None:
+            return BackendTimeout(f"{self.backend} did not answer in time")
+        if not self._begun:
+            return BackendTimeout(f"{self.backend} sent no token in time")
+        return BackendTimeout(f"{self.backend} fell silent in the middle of the answer")
+
+    def _mark(self, error: RouterError) -> None:
+        """Notes what the backend calls the request that failed."""
+        if self._response is not None and not error.upstream_id:
+            error.upstream_id = self._upstream.hidden(request_id(self._response.headers))
 
     async def _open(self) -> None:
         self._response = await self._send()

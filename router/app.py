@@ -39,6 +39,7 @@ from router.surfaces.metrics import Counted, labels_from, metrics_routes
 from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
 from router.surfaces.recording import Recorder
+from router.usage.arrears import Arrears
 from router.usage.metrics import Metrics
 from router.usage.queue_metrics import QueueMetrics
 from router.usage.record import RequestRecord, Sink
@@ -59,6 +60,7 @@ class Router:
     prober: Prober
     drain: Drain
     tokenizer: Tokenizer
+    arrears: Arrears
 
 
 class Telemetry(Tracing, Protocol):
@@ -95,7 +97,8 @@ def build(
     counted = Counted(metrics, queue_metrics)
     logged = (log_request,) if settings.server.log_requests else ()
     traced = (telemetry.record,) if telemetry else ()
-    recorder = Recorder((metrics.record, *logged, *traced, *sinks))
+    arrears = Arrears(tokenizer)
+    recorder = Recorder((metrics.record, *logged, *sinks), arrears, at_once=traced)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys(settings.auth.api_keys)
@@ -111,12 +114,12 @@ def build(
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober, tokenizer)],
+        lifespan=[_lifespan(fleet, prober, tokenizer, arrears)],
         openapi_config=None,
         logging_config=None,
     )
     served = RequestIds(app, recorder)
-    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer)
+    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:
@@ -182,7 +185,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
     return CORSConfig(allow_origins=list(origins), allow_headers=["*"], expose_headers=EXPOSED_HEADERS)
 
 
-def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer):  # noqa: ANN202
+def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer, arrears: Arrears):  # noqa: ANN202
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         probing = asyncio.create_task(prober.run(), name="prober")
@@ -192,6 +195,7 @@ def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer):  # noqa: ANN2
             probing.cancel()
             try:
                 await asyncio.wait((probing,), timeout=CLOSE_TIMEOUT_S)
+                await arrears.aclose()
                 await tokenizer.aclose()
             finally:
                 await close(fleet)

@@ -45,7 +45,8 @@ class RouterError(Exception):
     """Any failure that a client is told about.
 
     `status`, `code`, `kind` and `param` become the error body; `retryable` lets the relay go on to the next target
-    before content was forwarded; `retry_after` is in seconds; `blame` says whose health suffers.
+    before content was forwarded; `retry_after` is in seconds; `blame` says whose health suffers. `upstream_id` is what
+    the backend calls the request, if it said so: for its operators and ours, not for the client.
     """
 
     status: int = 500
@@ -59,6 +60,7 @@ class RouterError(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        self.upstream_id = ""
 
 
 class BadRequest(RouterError):

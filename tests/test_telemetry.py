@@ -105,6 +105,20 @@ async def test_the_clients_trace_goes_on_to_the_backend(r, fake, spans):
     assert sent["tracestate"] == "a=b"
 
 
+async def test_the_trace_goes_on_to_claude_as_well(anyio_backend, spans):
+    header = f"00-{TRACE}-{CALLER}-01"
+    async with FakeBackend(flavour="claude") as claude, traced(spans, backends=backends({"claude": claude})) as r:
+        for stream in (True, False):
+            body = asked("claude/claude-sonnet-5", stream=stream)
+            await r.client.post(CHAT, json=body, headers={"traceparent": header, "tracestate": "vendor=x"})
+        await eventually(lambda: len(spans.get_finished_spans()) == 4)
+    attempts = [span for span in spans.get_finished_spans() if span.kind is SpanKind.CLIENT]
+    sent = [request.headers["traceparent"].split("-") for request in claude.requests]
+    assert [parts[1] for parts in sent] == [TRACE, TRACE]
+    assert [int(parts[2], 16) for parts in sent] == [span.context.span_id for span in attempts]
+    assert {request.headers["tracestate"] for request in claude.requests} == {"vendor=x"}
+
+
 async def test_embeddings_are_traced_too(r, fake, spans):
     await r.client.post("/v1/embeddings", json={"model": "nomic-embed-text", "input": "one two"})
     request, (attempt,) = await finished(spans, 2)

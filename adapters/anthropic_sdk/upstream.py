@@ -15,9 +15,12 @@ import httpx2
 from aiohttp.http import HttpProcessingError
 
 from adapters.upstream import ERROR_BODY_S, MAX_ERROR_BYTES, Exchange, Upstream, translated
+from router.canonical import outgoing
 from router.canonical.adapter import BackendConfig
-from router.dialects.failures import read
+from router.dialects.failures import read, request_id
 from router.errors import BackendFailed, BackendUnreachable, RouterError
+
+logger = logging.getLogger(__name__)
 
 _UNREAD = {"X-Stainless-Raw-Response": "stream"}
 """Makes the SDK hand over an answer as soon as its headers are there."""
@@ -78,10 +81,12 @@ class _SdkExchange(Exchange):
     async def _request(self) -> aiohttp.ClientResponse:
         upstream = self._upstream
         assert isinstance(upstream, SdkUpstream)
+        headers = {**_UNREAD, **(outgoing.headers.get() or {})}
         with unwrapped(upstream, model=self._model):
             response = await upstream.sdk.post(
-                self._path, content=self._body, cast_to=httpx2.Response, options={"headers": _UNREAD}
+                self._path, content=self._body, cast_to=httpx2.Response, options={"headers": headers}
             )
+        logger.debug("%s answers as %s", upstream.name, request_id(response.headers))
         return response.extensions[_RESPONSE]
 
 

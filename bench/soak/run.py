@@ -19,11 +19,13 @@ from bench import client, servers
 from bench.servers import Server
 from bench.soak import asking, faults, kinds
 from bench.soak.asking import MIX, REPLY, Caller, Wrong
+from bench.wire import API_KEY
 from tests.fakes.process import FakeProcess
 
 CONCURRENCY = 64
 CLIENT_KEEPALIVE_S = 2.0  # below uvicorn's 5: an idle connection is given up here first
 SETTLE_S = 10.0
+ENDED_S = 0.2
 WARM_SHARE = 0.2
 NOT_IN_LOG = ("Traceback", "unexpected on", "never retrieved", "never awaited", "Unclosed", "Exception ignored")
 
@@ -71,6 +73,7 @@ async def run(*, requests: int, memory_mb: float, seed: int, router: str = serve
             with _stderr_to(directory / "fakes.log"):
                 urls = await _fakes(fakes, known)
             server = await running(_router(router, directory, urls))
+            await _counting(server)
             fds = server.tree.fds()
             session = await fakes.enter_async_context(_session())
             caller = Caller(session, servers.url(server.port), tuple(urls), Random(seed))
@@ -116,6 +119,15 @@ def _router(template: str, directory: Path, urls: dict[str, str]) -> contextlib.
     config = kinds.settings(directory, port=port, urls=urls)
     command = servers.filled(template, config=config, port=port, backend=0)
     return servers.running(command, port, ready="/health/ready", directory=directory)
+
+
+async def _counting(server: Server) -> None:
+    """Has the router start the process that knows tokens, which stays: ids are decoded before a model is sought."""
+    asked = {"model": "nobody-has-this", "input": [[15339]]}
+    url, headers = f"{servers.url(server.port)}/v1/embeddings", {"Authorization": f"Bearer {API_KEY}"}
+    async with _session() as session, session.post(url, json=asked, headers=headers) as answer:
+        await answer.read()
+    await asyncio.sleep(ENDED_S)
 
 
 @asynccontextmanager

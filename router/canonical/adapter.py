@@ -127,6 +127,9 @@ class Adapter(ABC):
         """The models that a passive adapter knows of, without asking anybody."""
         return ()
 
+    async def warm_up(self) -> None:  # noqa: B027
+        """Does beside the first requests what the first would have to wait for; raises nothing."""
+
     @abstractmethod
     async def aclose(self) -> None:
         """Closes idle connections."""

@@ -46,6 +46,7 @@ _CLIENT_MISTAKE = re.compile(
     r"|is too large to process|--jinja|^invalid format:|^option \"[^\"]*\" must be|unsupported content",
     re.IGNORECASE,
 )
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SECRETS = (
     (re.compile(r"(?i)\bbearer\s+\S+|\bsk-[A-Za-z0-9_-]{6,}"), "[redacted]"),
     (re.compile(r"\bhttps?://[^\s\"')]+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[[0-9a-fA-F:]+\]:\d+"), "[address]"),
@@ -63,17 +64,25 @@ class ErrorAnswer:
     kind: str = ""
     retry_after: float | None = None
     is_json: bool = True
+    request_id: str = ""
 
 
 def read(status: int, headers: Mapping[str, str], body: bytes) -> ErrorAnswer:
     """Reads `{"error": {...}}`, `{"error": "text"}`, an error that is JSON in a string, or plain text."""
-    retry_after = retry_after_s(headers.get("Retry-After"))
+    retry_after, own_id = retry_after_s(headers.get("Retry-After")), request_id(headers)
     try:
         error: object = msgspec.json.decode(body)
     except UNREADABLE:
-        return ErrorAnswer(status, clean(body.decode("utf-8", "replace")), retry_after=retry_after, is_json=False)
+        said = clean(body.decode("utf-8", "replace"))
+        return ErrorAnswer(status, said, retry_after=retry_after, is_json=False, request_id=own_id)
     message, code, kind = _said(error)
-    return ErrorAnswer(status, clean(message), code, kind, retry_after)
+    return ErrorAnswer(status, clean(message), code, kind, retry_after, request_id=own_id)
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """What a backend calls the request, for logs; empty if it does not say, or says something odd."""
+    told = headers.get("request-id") or headers.get("x-request-id") or ""
+    return told if _PLAIN_ID.fullmatch(told) else ""
 
 
 def read_in_band(error: object) -> str:

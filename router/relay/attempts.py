@@ -145,7 +145,7 @@ class Attempts:
 
     def _report(self, candidate: Candidate, progress: Progress, error: RouterError) -> None:
         target = candidate.target
-        progress.failed.append(FailedAttempt(target.backend, target.model, type(error).code))
+        progress.failed.append(FailedAttempt(target.backend, target.model, type(error).code, error.upstream_id))
         self._blame(target.backend, target.model, error)
         if isinstance(error, BackendError):
             logger.warning("attempt %d on %s failed: %s", progress.attempts, target, _remembered(error))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from router.admission.gate import Stay
 from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
+from router.canonical.request import ChatRequest
 from router.routing.catalog import Catalog
 from router.routing.health import Health
 from router.usage.meter import Meter
@@ -19,11 +20,13 @@ class Progress:
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
     to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
     that of the last attempt, `failed` are those that failed. `stay` is its place at a gate; `waiting` says in a few
-    words what it waits for once it has left the line, until the answer begins.
+    words what it waits for once it has left the line, until the answer begins. `request` is what is asked for, if it is
+    a chat.
     """
 
     id: str = ""
     operation: str = ""
+    request: ChatRequest | None = None
     reason: str = ""
     attempts: int = 0
     backend: str = ""

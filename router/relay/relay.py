@@ -54,7 +54,7 @@ class Relay:
                 split = splitter(profile.split_thinking, model, live=request.stream)
                 await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill, splitter=split))
 
-        progress.operation = "chat"
+        progress.operation, progress.request = "chat", request
         await self._attempts.first_to_serve(wanted, progress, serve)
 
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:

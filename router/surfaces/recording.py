@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import time
 from typing import Any
 
 from router.auth import ANYBODY, Principal
 from router.errors import InternalError, RouterError
 from router.relay.progress import Progress
+from router.usage.arrears import Arrears
+from router.usage.estimate import Bill, owed
 from router.usage.record import CANCELLED, CLIENT_LEFT, OK, RequestRecord, Sink, hand_out
 
 
@@ -45,6 +48,13 @@ class Entry:
         """An exception that nobody told the client about."""
         self.outcome = InternalError.code if isinstance(error, Exception) else CANCELLED
 
+    def owed(self) -> Bill | None:
+        """What is to be estimated of its cost, now that it is over."""
+        progress = self.progress
+        if progress is None or not progress.committed:
+            return None
+        return owed(progress.meter, progress.request, is_whole=not self.outcome)
+
     def record(self, key_id: str) -> RequestRecord:
         """What it came to, as of now."""
         progress = self.progress or _NONE
@@ -75,16 +85,27 @@ _NONE = Progress()
 
 
 class Recorder:
-    """Hands the records of work, and of whatever was refused, to the sinks."""
+    """Hands the records of work, and of whatever was refused, to the sinks.
 
-    def __init__(self, sinks: Sequence[Sink] = ()) -> None:
+    Those `at_once` are called before the request's own context ends; the others may get theirs a little later, when
+    tokens that the backend did not count have been estimated.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], arrears: Arrears, *, at_once: Sequence[Sink] = ()) -> None:
         self._sinks = tuple(sinks)
+        self._at_once = tuple(at_once)
+        self._arrears = arrears
 
     def end(self, entry: Entry, state: Mapping[str, Any]) -> None:
         """A request is over. What is neither work nor a failure, such as a look at `/health`, leaves no record."""
         if entry.operation or entry.outcome:
             principal: Principal = state.get("principal", ANYBODY)
-            hand_out(entry.record(principal.key_id), self._sinks)
+            record = entry.record(principal.key_id)
+            hand_out(record, self._at_once)
+            if (bill := entry.owed()) is None:
+                hand_out(record, self._sinks)
+            else:
+                self._arrears.add(bill, lambda usage: hand_out(replace(record, usage=usage), self._sinks))
 
 
 def entry_of(scope: Any) -> Entry:

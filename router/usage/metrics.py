@@ -6,10 +6,12 @@ Prometheus' own counters take a lock each and cost 5 us a request together; thes
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from router.canonical.events import UsageReported
 from router.usage.record import CLIENT_LEFT, OK, RequestRecord
 
 OTHER = "other"
@@ -52,14 +54,31 @@ class Histogram:
         return (buckets if total else []), self._sum
 
 
+class Tokens:
+    """Sums of token counts, by their kind."""
+
+    KINDS = ("prompt", "completion", "cached", "reasoning")
+
+    __slots__ = KINDS
+
+    def __init__(self) -> None:
+        self.prompt = self.completion = self.cached = self.reasoning = 0
+
+    def add(self, usage: UsageReported) -> None:
+        self.prompt += usage.prompt or 0
+        self.completion += usage.completion or 0
+        self.cached += usage.cached or 0
+        self.reasoning += usage.reasoning or 0
+
+
 class _Series:
     """The numbers of one operation on one model of one backend."""
 
-    __slots__ = ("cached", "completion", "duration", "first_token", "outcomes", "prompt", "reasoning", "speed")
+    __slots__ = ("duration", "estimated", "exact", "first_token", "outcomes", "speed")
 
     def __init__(self) -> None:
         self.outcomes: dict[str, int] = {}
-        self.prompt = self.completion = self.cached = self.reasoning = 0
+        self.exact, self.estimated = Tokens(), Tokens()
         self.first_token = Histogram(FIRST_TOKEN_S)
         self.speed = Histogram(TOKENS_PER_S)
         self.duration = Histogram(DURATION_S)
@@ -87,10 +106,7 @@ class Metrics:
         if record.first_token_s is not None:
             series.first_token.observe(record.first_token_s)
         if (usage := record.usage) is not None:
-            series.prompt += usage.prompt or 0
-            series.completion += usage.completion or 0
-            series.cached += usage.cached or 0
-            series.reasoning += usage.reasoning or 0
+            (series.estimated if usage.estimated else series.exact).add(usage)
             if (speed := record.tokens_per_s) is not None:
                 series.speed.observe(speed)
         if record.outcome != OK or record.failed:
@@ -143,15 +159,15 @@ class Metrics:
         )
         tokens = CounterMetricFamily(
             "turnout_tokens",
-            "Tokens; cached ones are part of prompt, reasoning ones of completion.",
-            labels=(*_LABELS, "kind"),
+            "Tokens, exact or estimated; cached ones are part of prompt, reasoning ones of completion.",
+            labels=(*_LABELS, "kind", "usage"),
         )
         for labels, series in tuple(self._series.items()):
             for outcome, count in tuple(series.outcomes.items()):
                 requests.add_metric((*labels, outcome), count)
-            for kind in ("prompt", "completion", "cached", "reasoning"):
-                if count := getattr(series, kind):
-                    tokens.add_metric((*labels, kind), count)
+            for kind, usage in product(Tokens.KINDS, ("exact", "estimated")):
+                if count := getattr(getattr(series, usage), kind):
+                    tokens.add_metric((*labels, kind, usage), count)
         yield requests
         yield tokens
         by_code = ("backend", "code")

@@ -15,11 +15,12 @@ CANCELLED = "cancelled"
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """A try at one candidate that came to nothing; `code` is that of the RouterError."""
+    """A try at one candidate that came to nothing; `code` and `upstream_id` are those of the RouterError."""
 
     backend: str
     model: str
     code: str
+    upstream_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import logging
 
-from router.usage.record import RequestRecord
+from router.usage.record import FailedAttempt, RequestRecord
 
 LOGGER = "router.requests"
 MAX_NAME_CHARS = 200
@@ -27,7 +27,7 @@ class RequestLine:
             f"{record.operation or 'refused'} {_plain(record.asked) or '-'}",
             f"-> {_plain(f'{record.backend}/{record.model}')}" if record.backend else "",
             f"{record.status or '-'} {record.outcome}",
-            f"{_count(usage.prompt)}+{_count(usage.completion)} tokens" if usage else "",
+            f"{'~' * usage.estimated}{_count(usage.prompt)}+{_count(usage.completion)} tokens" if usage else "",
             f"first {_ms(first):g} ms" if first is not None else "",
             f"total {_ms(record.duration_s):g} ms",
             f"attempt {record.attempts}" if record.attempts > 1 else "",
@@ -49,12 +49,13 @@ class RequestLine:
             "outcome": record.outcome,
             "stream": record.stream,
             "attempts": record.attempts,
-            "failed": ", ".join(f"{failed.backend}: {failed.code}" for failed in record.failed),
+            "failed": ", ".join(_failure(failed) for failed in record.failed),
             "reason": record.reason,
             "prompt_tokens": usage.prompt if usage else None,
             "completion_tokens": usage.completion if usage else None,
             "cached_tokens": usage.cached if usage else None,
             "reasoning_tokens": usage.reasoning if usage else None,
+            "usage": ("estimated" if usage.estimated else "exact") if usage else None,
             "first_token_ms": _ms(record.first_token_s),
             "total_ms": _ms(record.duration_s),
         }
@@ -73,6 +74,11 @@ def _ms(seconds: float | None) -> float | None:
 
 def _count(tokens: int | None) -> str:
     return "?" if tokens is None else str(tokens)
+
+
+def _failure(failed: FailedAttempt) -> str:
+    """Where and why, and under which id that backend's operators would find it."""
+    return f"{failed.backend}: {failed.code}" + (f" ({failed.upstream_id})" if failed.upstream_id else "")
 
 
 def _plain(name: str) -> str:

@@ -39,6 +39,8 @@ class Tokenizer:
 
     async def count(self, text: str) -> int:
         """How many tokens a text is; from its length alone when the process fails or is too busy."""
+        if not text:
+            return 0
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return msgspec.msgpack.decode(await self._asked(text=text), type=int)

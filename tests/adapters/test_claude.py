@@ -306,3 +306,20 @@ async def test_a_cookie_of_the_backend_is_not_sent_back_with_the_next_request(an
             with pytest.raises(BackendFailed):
                 await claude.ask()
         assert "cookie" not in claude.fake.requests[1].headers
+
+
+def test_the_sdk_is_not_loaded_before_a_request_needs_it():
+    code = """if True:
+        import asyncio, sys
+        from router.app import build, close
+        from router.settings import Settings
+        claude = {"type": "claude", "api_key": "k", "url": "http://127.0.0.1:1"}
+        router = build(Settings.model_validate({"backends": {"claude": claude}}))
+        before = "anthropic" in sys.modules
+        async def warm():
+            await router.fleet.adapters["claude"].warm_up()
+            await close(router.fleet)
+        asyncio.run(warm())
+        sys.exit(before or "anthropic" not in sys.modules)
+    """
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

@@ -16,6 +16,7 @@ from tests.fuzz.bodies import damaged, mutate
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 TIMINGS = {"prompt_n": 3, "predicted_n": 2, "cache_n": 0}
 NATIVE_COUNTS = {"prompt_eval_count": 3, "eval_count": 2}
+CLAUDE_COUNTS = {"input_tokens": 3, "output_tokens": 2, "cache_read_input_tokens": 1, "service_tier": "standard"}
 TYPES = ("application/json", "text/event-stream", "application/x-ndjson", "text/plain", "text/html; charset=latin-1")
 STATUSES = (201, 204, 300, 304, 400, 401, 403, 404, 408, 413, 422, 429, 500, 501, 503, 504, 529)
 ODD_FRAMES = (
@@ -124,10 +125,13 @@ def _streamed(party: Party, random: Random) -> list[bytes]:
     if random.random() < 0.2:
         said.insert(random.randrange(len(said)), party.failed("out of memory"))
     end = party.end()
-    if not party.is_native and party.kind != "claude":
+    if party.kind == "claude":
+        said.insert(0, {"type": "message_start", "message": {"model": "m", "usage": CLAUDE_COUNTS}})
+        end[0] = {**end[0], "usage": CLAUDE_COUNTS}
+    elif not party.is_native:
         counted = {"id": "c", "model": "m", "choices": [], "usage": USAGE}
         end.insert(1, counted if random.random() < 0.5 else {**counted, "timings": TIMINGS})
-    elif party.is_native:
+    else:
         end[0] = {**end[0], **NATIVE_COUNTS}
     return [_framed(party, frame) for frame in (*said, *end)]
 
@@ -143,7 +147,8 @@ def _framed(party: Party, frame: Any) -> bytes:
 
 def _whole(party: Party, random: Random) -> bytes:
     body: dict[str, Any] = json.loads(party.whole("Hello you."))
-    body.update(NATIVE_COUNTS if party.is_native else {"usage": USAGE})
+    counts = CLAUDE_COUNTS if party.kind == "claude" else USAGE
+    body.update(NATIVE_COUNTS if party.is_native else {"usage": counts})
     if not party.is_native and party.kind != "claude" and random.random() < 0.5:
         call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
         body["choices"][0]["message"]["tool_calls"] = [call]

@@ -32,6 +32,7 @@ FAKES = (
     Kind("ollama", "Ollama", "ollama"),
     Kind("llama_cpp", "llama.cpp", "llama_cpp"),
     Kind("openai", "OpenAI-compatible", "openai"),
+    Kind("claude", "Claude", "claude", chat="claude-sonnet-5", embedding=None),
 )
 """The columns of the conformance table."""
 

@@ -52,7 +52,7 @@ class Scraped:
 
 
 async def scraped(r: RunningRouter) -> Scraped:
-    await eventually(lambda: idle(r))
+    await eventually(lambda: idle(r) and r.router.arrears.is_idle)
     return await now(r)
 
 
@@ -77,6 +77,17 @@ async def test_requests_tokens_and_times_are_counted(r, fake):
     assert seen.value("turnout_time_to_first_token_seconds_count", **CHAT_ON_DESK) == 1
     assert seen.value("turnout_output_tokens_per_second_count", **CHAT_ON_DESK) == 1
     assert 0.01 < seen.value("turnout_request_duration_seconds_sum") < 2
+
+
+async def test_tokens_that_nobody_counted_are_estimated_and_counted_apart(r, fake):
+    await streamed(r.client, "both")
+    fake.counts = False
+    await streamed(r.client, "both")
+    seen = await scraped(r)
+    labels = {**CHAT_ON_DESK, "kind": "completion"}
+    assert seen.value("turnout_tokens_total", **labels, usage="exact") == 4
+    assert seen.value("turnout_tokens_total", **labels, usage="estimated") == 5
+    assert seen.labels("usage") == {"exact", "estimated"}
 
 
 async def test_embeddings_are_counted_apart(r):

@@ -5,8 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from router.canonical.events import UsageReported
 from router.usage.record import FailedAttempt, RequestRecord
-from tests.fakes import FakeBackend, Faults
+from tests.adapters.party import Party
+from tests.fakes import FakeBackend, Faults, Scripted
 from tests.running import RunningRouter, running
 from tests.surfaces.asking import CHAT, alias, asked, backends, calling, eventually, idle, streamed
 
@@ -71,6 +73,25 @@ async def test_a_stream_is_recorded_with_its_tokens_and_times(r, fake, records):
     assert 0 < record.tokens_per_s < 1000
 
 
+async def test_a_stream_that_nobody_counted_is_recorded_with_an_estimate_after_its_end(r, fake, records):
+    fake.counts = False
+    answer = await streamed(r.client, "one")
+    assert answer.usages == []
+    assert (await only(records)).usage == UsageReported(9, 5, estimated=True)
+
+
+async def test_what_a_client_did_not_wait_for_is_estimated(fake, second, records):
+    fake.faults = Faults(stall_after=4)
+    fakes = backends({"desk": fake, "lab": second})
+    async with recorded(fake, second, records, backends=fakes) as r, calling(r, body=asked("one", stream=True)) as left:
+        await left.until(b"from")
+        left.leave()
+        usage = (await only(records)).usage
+    assert usage is not None
+    assert usage.estimated
+    assert (usage.prompt, usage.completion >= 3) == (9, True)
+
+
 async def test_a_whole_answer_is_recorded_with_its_tokens(r, records):
     await r.client.post(CHAT, json=asked("one"))
     record = await only(records)
@@ -94,6 +115,22 @@ async def test_a_failure_before_content_is_recorded_with_its_status_and_code(r, 
     assert (record.status, record.outcome, record.backend) == (429, "rate_limit_exceeded", "desk")
     assert record.failed == (FailedAttempt("desk", MODELS[fake.flavour], "rate_limit_exceeded"),)
     assert record.usage is None
+
+
+@pytest.mark.parametrize("flavour", ["claude", "openai", "ollama"])
+@pytest.mark.parametrize("broken", [False, True])
+async def test_what_the_backend_called_a_failed_request_is_recorded(anyio_backend, records, flavour, broken):
+    model = {"claude": "claude-sonnet-5"}.get(flavour) or MODELS[flavour]
+    async with FakeBackend(flavour=flavour) as fake:
+        party = Party(flavour, fake, None)
+        config = {"backends": backends({"desk": fake}, api_key="planted-key")}
+        async with running(config, sinks=[records.append]) as r:
+            for told, kept in (("req_0.1-a", "req_0.1-a"), ("two words", ""), ("planted-key", "[redacted]")):
+                headers, said = {"request-id": told}, [party.chunk(content="Hi")] if broken else []
+                fake.script(party.chat_path, Scripted(status=200 if broken else 500, lines=said, headers=headers))
+                await streamed(r.client, f"desk/{model}")
+                await eventually(lambda: bool(records) and idle(r))
+                assert [failed.upstream_id for failed in records.pop().failed] == [kept]
 
 
 async def test_a_fallback_is_recorded_with_what_failed_before(r, fake, records):

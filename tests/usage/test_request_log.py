@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from router.canonical.events import UsageReported
 from router.logs import JsonLines, log_to
 from router.usage.record import FailedAttempt
 from router.usage.request_log import RequestLine, log_request
@@ -43,8 +44,19 @@ def test_off_a_terminal_a_request_is_one_json_object(written):
         "id": "req_1", "operation": "chat", "model": "coder", "backend": "desk", "backend_model": "m",
         "status": 200, "outcome": "ok", "stream": True, "attempts": 2, "failed": "lab: backend_error",
         "reason": "alias coder", "prompt_tokens": 10, "completion_tokens": 21, "cached_tokens": 4,
-        "reasoning_tokens": 5, "first_token_ms": 500.0, "total_ms": 2500.0,
+        "reasoning_tokens": 5, "usage": "exact", "first_token_ms": 500.0, "total_ms": 2500.0,
     }  # fmt: skip
+
+
+def test_what_a_backend_called_a_failed_attempt_is_in_the_line(written):
+    log_request(recorded(attempts=2, failed=(FailedAttempt("claude", "m", "overloaded", "req_011"),)))
+    assert json.loads(written())["failed"] == "claude: overloaded (req_011)"
+
+
+def test_estimated_tokens_say_so(written):
+    log_request(recorded(usage=UsageReported(10, 21, estimated=True)))
+    assert json.loads(written())["usage"] == "estimated"
+    assert " ~10+21 tokens " in str(RequestLine(recorded(usage=UsageReported(10, 21, estimated=True))))
 
 
 def test_other_lines_are_json_too(written):

@@ -1,10 +1,10 @@
-// The official Node SDK in front of a router: node features.mjs BASE_URL KEY CHAT_MODEL EMBEDDING_MODEL real|fake
+// The official Node SDK in front of a router: node features.mjs BASE_URL KEY CHAT_MODEL EMBEDDING_MODEL real|fake embeds|refuses
 // One line of JSON for each feature: {"feature", "ok", "error"}; a feature that a real model cannot show is "skipped".
 
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 
-const [, , baseURL, apiKey, model, embeddingModel, sort] = process.argv;
+const [, , baseURL, apiKey, model, embeddingModel, sort, embeds] = process.argv;
 const client = new OpenAI({ baseURL, apiKey, maxRetries: 0, timeout: 60_000 });
 const user = (content) => [{ role: "user", content }];
 const hello = { model, messages: user("Say hello to Paris in one short sentence."), max_tokens: 16 };
@@ -80,7 +80,12 @@ const features = {
     assert.ok(answer.choices[0].message.content);
   },
   async "embeddings"() {
-    const answer = await client.embeddings.create({ model: embeddingModel, input: ["a cat", "tax law"] });
+    const asking = client.embeddings.create({ model: embeddingModel, input: ["a cat", "tax law"] });
+    if (embeds === "refuses") {
+      const refused = (error) => error instanceof OpenAI.BadRequestError && error.code === "unsupported_parameter";
+      return assert.rejects(asking, refused);
+    }
+    const answer = await asking;
     assert.equal(answer.data.length, 2);
     assert.ok(answer.data[0].embedding.every((number) => typeof number === "number"));
     const asked = { model: embeddingModel, input: "a cat", encoding_format: "float" };
