@@ -35,6 +35,8 @@ from router.surfaces.health import health_routes
 from router.surfaces.metrics import labels_from, metrics_routes
 from router.surfaces.models import model_routes
 from router.surfaces.recording import Recorder
+from router.usage.calibration_file import CalibrationFile
+from router.usage.lessons import Lessons
 from router.usage.metrics import Metrics
 from router.usage.record import RequestRecord, Sink
 from router.usage.request_log import log_request
@@ -42,7 +44,8 @@ from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
-                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage"]  # fmt: skip
+                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
+                   "x-turnout-context"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ def build(
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional)
     tokenizer = Tokenizer()
     gate = Gate({name: backend.max_parallel for name, backend in settings.backends.items()})
-    relay = Relay(fleet, gate, tokenizer, tracing=telemetry)
+    learned = CalibrationFile(settings.server.data_folder)
+    lessons = Lessons(learned.load(), tokenizer)
+    relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
     metrics = Metrics(labels_from(fleet))
     logged = (log_request,) if settings.server.log_requests else ()
     traced = (telemetry.record,) if telemetry else ()
@@ -98,12 +103,12 @@ def build(
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
-            *metrics_routes(metrics, fleet, gate=gate, drain=drain),
+            *metrics_routes(metrics, fleet, gate=gate, drain=drain, calibration=lessons.calibration),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober, tokenizer)],
+        lifespan=[_lifespan(fleet, prober, tokenizer), _learning(lessons, learned)],
         openapi_config=None,
         logging_config=None,
     )
@@ -161,6 +166,9 @@ def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings])
             options=alias.options,
             context_length=alias.context_length,
             max_tokens=alias.max_tokens,
+            thinking_tokens=alias.thinking_tokens,
+            truncate=alias.truncate,
+            client_options=frozenset(alias.client_options),
             split_thinking=alias.split_thinking,
         ),
     )
@@ -186,6 +194,24 @@ def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer):  # noqa: ANN2
                 await tokenizer.aclose()
             finally:
                 await close(fleet)
+
+    return lifespan
+
+
+def _learning(lessons: Lessons, learned: CalibrationFile):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        running = (
+            asyncio.create_task(lessons.run(), name="lessons"),
+            asyncio.create_task(learned.keep(lessons.calibration), name="calibration"),
+        )
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CLOSE_TIMEOUT_S)
+            await asyncio.to_thread(learned.save, lessons.calibration)
 
     return lifespan
 

@@ -7,6 +7,7 @@ from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
 from router.routing.catalog import Catalog
 from router.routing.health import Health
+from router.usage.estimate import Count
 from router.usage.meter import Meter
 from router.usage.record import FailedAttempt
 
@@ -17,7 +18,8 @@ class Progress:
 
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
     to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
-    that of the last attempt, `failed` are those that failed.
+    that of the last attempt, `failed` are those that failed. `count` is the prompt's estimate, if one was needed;
+    `is_cut` is whether the backend cut the prompt, and `window` the tokens that its model has room for.
     """
 
     operation: str = ""
@@ -31,6 +33,9 @@ class Progress:
     committed: bool = False
     usage: UsageReported | None = None
     meter: Meter | None = None
+    count: Count | None = None
+    is_cut: bool = False
+    window: int | None = None
     failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
 
 

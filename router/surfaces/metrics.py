@@ -18,14 +18,17 @@ from router.canonical.models import canonical_name
 from router.relay.progress import Fleet
 from router.routing.health import State
 from router.surfaces.drain import Drain
+from router.usage.calibration import Calibration
+from router.usage.estimate_metrics import estimate_families
 from router.usage.metrics import LabelOf, Metrics
 
 
 class _Scrape(Collector):
     """What was counted, and how things are at this moment."""
 
-    def __init__(self, metrics: Metrics, fleet: Fleet, *, gate: Gate, drain: Drain) -> None:
+    def __init__(self, metrics: Metrics, fleet: Fleet, *, gate: Gate, drain: Drain, calibration: Calibration) -> None:
         self._metrics = metrics
+        self._calibration = calibration
         self._fleet = fleet
         self._gate = gate
         self._drain = drain
@@ -37,6 +40,7 @@ class _Scrape(Collector):
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("turnout", "This router.", {"version": __version__})
         yield from self._metrics.families()
+        yield from estimate_families(self._calibration)
         yield GaugeMetricFamily("turnout_requests_in_flight", "Requests under way.", value=self._drain.in_flight)
         up = GaugeMetricFamily("turnout_backend_up", "Whether the backend is up.", labels=("backend",))
         running = GaugeMetricFamily("turnout_backend_in_flight", "Requests at the backend.", labels=("backend",))
@@ -51,10 +55,12 @@ class _Scrape(Collector):
         yield from (up, running, waiting)
 
 
-def metrics_routes(metrics: Metrics, fleet: Fleet, *, gate: Gate, drain: Drain) -> list[HTTPRouteHandler]:
+def metrics_routes(
+    metrics: Metrics, fleet: Fleet, *, gate: Gate, drain: Drain, calibration: Calibration
+) -> list[HTTPRouteHandler]:
     """The numbers of this router alone: nothing is shared through the process."""
     registry = CollectorRegistry()
-    registry.register(_Scrape(metrics, fleet, gate=gate, drain=drain))
+    registry.register(_Scrape(metrics, fleet, gate=gate, drain=drain, calibration=calibration))
     ProcessCollector(registry=registry)
 
     @get("/metrics", include_in_schema=False)
