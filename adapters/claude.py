@@ -11,7 +11,7 @@ import msgspec
 from adapters.anthropic_sdk.loading import Loading
 from adapters.exchange import Format, OpenReply, Question
 from adapters.reasoning_store import ReasoningStore
-from router.canonical.adapter import Adapter, Attempt, BackendConfig, Reply, Vectors
+from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
 from router.canonical.models import ModelInfo, Probe
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import anthropic_messages
@@ -24,6 +24,7 @@ KEEP_ALIVE_S = 30.0
 LIST_S = 300.0
 LIST_AGAIN_S = 60.0
 LIST_TIMEOUT_S = 5.0
+COUNT_PATH = "/v1/messages/count_tokens"
 MODELS_PATH = "/v1/models?limit=1000"
 
 
@@ -32,6 +33,7 @@ class Claude(Adapter):
 
     kind: ClassVar[str] = "claude"
     passive: ClassVar[bool] = True
+    rules: ClassVar[ContextRules] = ContextRules(holds_answer=False)
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -80,6 +82,17 @@ class Claude(Adapter):
             lambda: anthropic_messages.StreamDecoder(shown, bare_json=bare, remember=remember),
             lambda body: anthropic_messages.decode_whole(body, shown, bare_json=bare, remember=remember),
         )
+
+    async def prompt_tokens(self, request: ChatRequest, attempt: Attempt, *, timeout_s: float) -> int | None:
+        """By Anthropic's own count, which costs nothing but has a rate limit of its own."""
+        try:
+            restored = msgspec.structs.replace(request, messages=self._reasoning.restored(request.messages))
+            body = anthropic_messages.counting(self._rendered(restored, attempt, with_reasoning=True).body)
+            upstream = await self._sdk.upstream()
+            answer = await upstream.fetch("POST", COUNT_PATH, body, timeout_s=timeout_s)
+            return anthropic_messages.decode_count(answer)
+        except (RouterError, TimeoutError):
+            return None
 
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:  # noqa: ARG002 (whatever is asked)
         """Raises UnsupportedParameter: Claude has no embeddings."""

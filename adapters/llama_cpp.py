@@ -1,5 +1,6 @@
 """llama.cpp's own server: OpenAI's chat format with a few habits, plus `/health` and `/props`."""
 
+import asyncio
 from typing import Any, ClassVar
 
 import msgspec
@@ -7,17 +8,21 @@ from msgspec import Struct
 
 from adapters.exchange import Format
 from adapters.openai_compatible import OpenAICompatible
-from router.canonical.adapter import Attempt
+from router.canonical.adapter import Attempt, ContextRules
 from router.canonical.events import Frame
 from router.canonical.models import ModelInfo, Probe
-from router.canonical.request import ChatRequest, TextPart
+from router.canonical.request import ChatRequest, Profile, TextPart
 from router.dialects import openai_chat
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, UnsupportedParameter
+from router.errors import BackendError, BackendFailed, RejectedByBackend, RouterError, UnsupportedParameter
+
+COUNTLESS = frozenset({404, 501})
+BUDGETS = ("reasoning_budget_tokens", "thinking_budget_tokens")
 
 
 class _Meta(Struct):
     n_ctx: int | None = None
+    n_ctx_train: int | None = None
     size: int | None = None
 
 
@@ -59,7 +64,22 @@ class _Props(Struct):
     is_sleeping: bool = False
 
 
+class _Counted(Struct):
+    input_tokens: int
+
+
+class _Prompt(Struct):
+    prompt: str
+
+
+class _Tokens(Struct):
+    tokens: list[int]
+
+
 _MODELS = msgspec.json.Decoder(_Models)
+_COUNTED = msgspec.json.Decoder(_Counted)
+_PROMPT = msgspec.json.Decoder(_Prompt)
+_TOKENS = msgspec.json.Decoder(_Tokens)
 _TOOLS = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _PROPS = msgspec.json.Decoder(_Props)
 
@@ -70,15 +90,29 @@ class LlamaCpp(OpenAICompatible):
     kind: ClassVar[str] = "llama_cpp"
     strict_end: ClassVar[bool] = True
     max_parallel: ClassVar[int] = 4
+    rules: ClassVar[ContextRules] = ContextRules(any_name=True)
 
     _tools: bool | None = None
     _vision: bool | None = None
 
-    def overrides(self, request: ChatRequest) -> dict[str, Any]:
-        """Forces one tool the only way the server knows, and leaves usage to `timings` unless it was asked for.
+    def overrides(self, request: ChatRequest, profile: Profile) -> dict[str, Any]:
+        """Forces one tool the only way the server knows, and bounds reasoning.
 
-        Raises UnsupportedParameter where the server would silently drop tools or fail on images.
+        Usage is left to `timings` unless it was asked for. Raises UnsupportedParameter where the server would silently
+        drop tools or fail on images.
         """
+        self._refuse(request)
+        budget = _budget(request, profile)
+        choice = request.tool_choice
+        if choice is None or not choice.names:
+            return budget
+        tools = _TOOLS.decode(request.wire.fields.get("tools", b"null")) or ()
+        named = [raw for tool, raw in zip(request.tools, tools, strict=True) if tool.name in choice.names]
+        if not named:
+            raise UnsupportedParameter("tool_choice names a tool that is not in tools", param="tool_choice")
+        return {**budget, "tools": named, "tool_choice": choice.mode}
+
+    def _refuse(self, request: ChatRequest) -> None:
         choice = request.tool_choice
         if request.tools and self._tools is False and (choice is None or choice.mode != "none"):
             raise UnsupportedParameter(
@@ -86,13 +120,27 @@ class LlamaCpp(OpenAICompatible):
             )
         if request.has_images and self._vision is False:
             raise UnsupportedParameter(f"the model '{request.model}' does not take images", param="messages")
-        if choice is None or not choice.names:
-            return {}
-        tools = _TOOLS.decode(request.wire.fields.get("tools", b"null")) or ()
-        named = [raw for tool, raw in zip(request.tools, tools, strict=True) if tool.name in choice.names]
-        if not named:
-            raise UnsupportedParameter("tool_choice names a tool that is not in tools", param="tool_choice")
-        return {"tools": named, "tool_choice": choice.mode}
+
+    async def prompt_tokens(self, request: ChatRequest, attempt: Attempt, *, timeout_s: float) -> int | None:
+        """By the server's own count; one too old for that writes the prompt out and counts its tokens."""
+        try:
+            body = self.rendered(request, attempt)
+            async with asyncio.timeout(timeout_s):
+                return await self._counted(body, timeout_s, has_images=request.has_images)
+        except (RouterError, TimeoutError, *UNREADABLE):
+            return None
+
+    async def _counted(self, body: bytes, timeout_s: float, *, has_images: bool) -> int | None:
+        try:
+            answer = await self.upstream.fetch("POST", "/v1/chat/completions/input_tokens", body, timeout_s=timeout_s)
+            return _COUNTED.decode(answer).input_tokens
+        except (RejectedByBackend, BackendError) as error:
+            if has_images or error.status not in COUNTLESS:
+                return None
+        answer = await self.upstream.fetch("POST", "/apply-template", body, timeout_s=timeout_s)
+        asked = {"content": _PROMPT.decode(answer).prompt, "add_special": True}
+        answer = await self.upstream.fetch("POST", "/tokenize", msgspec.json.encode(asked), timeout_s=timeout_s)
+        return len(_TOKENS.decode(answer).tokens)
 
     def format(self, request: ChatRequest, attempt: Attempt) -> Format:
         """A whole answer to a prefilled turn repeats the prefill, which no other server does: it is taken off."""
@@ -128,11 +176,19 @@ class LlamaCpp(OpenAICompatible):
             name=model.id,
             capabilities=frozenset(capabilities),
             context_length=(settings.n_ctx if settings else None) or (meta.n_ctx if meta else None),
+            trained_length=meta.n_ctx_train if meta else None,
             size=meta.size if meta else None,
             loaded=not props.is_sleeping,
             owned_by="llamacpp",
             created=int(model.created or 0),
         )
+
+
+def _budget(request: ChatRequest, profile: Profile) -> dict[str, Any]:
+    """The alias's limit for reasoning, where the client sets none."""
+    if profile.thinking_tokens is None or any(name in request.wire.fields for name in BUDGETS):
+        return {}
+    return {BUDGETS[0]: profile.thinking_tokens}
 
 
 def _prefill(request: ChatRequest) -> str:

@@ -1,5 +1,7 @@
 """Ollama through its native API."""
 
+import re
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, TypeVar
 
@@ -8,7 +10,7 @@ from msgspec import Struct
 
 from adapters.exchange import Format, OpenReply, Question
 from adapters.upstream import Upstream
-from router.canonical.adapter import Adapter, Attempt, BackendConfig, Reply, Vectors
+from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
 from router.canonical.models import ModelInfo, Probe, canonical_name
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import ollama
@@ -17,10 +19,13 @@ from router.errors import BackendFailed, RouterError
 
 KEEP_ALIVE_S = 30.0
 SHOW_TIMEOUT_S = 5.0
-MAX_SHOWN = 200
+MAX_SHOWN = 20
+"""Models that one look asks `/api/show` about, so that many new ones do not make it take too long."""
 THINK_MAX_VERSION = (0, 22, 0)
 
 _CAPABILITIES = {"completion": "chat"}
+
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d+(?:\.\d+)?(?:e\+?\d{1,2})?)$", re.MULTILINE)
 
 T = TypeVar("T")
 
@@ -50,6 +55,24 @@ class _Tags(Struct):
 
 class _Show(Struct):
     capabilities: list[str] | None = None
+    parameters: str | None = None
+    model_info: dict[str, msgspec.Raw] | None = None
+
+
+class _Shown(Struct, frozen=True):
+    """What `/api/show` says: what the model can do, the `num_ctx` of its Modelfile, and the most that it can hold."""
+
+    capabilities: frozenset[str] | None = None
+    num_ctx: int | None = None
+    trained_length: int | None = None
+
+    @property
+    def window(self) -> int | None:
+        """What it will be loaded with: at most, where the Modelfile leaves it to the server."""
+        return min((length for length in (self.num_ctx, self.trained_length) if length), default=None)
+
+
+_UNSHOWN = _Shown()
 
 
 _VERSION = msgspec.json.Decoder(_Version)
@@ -63,12 +86,14 @@ class Ollama(Adapter):
     kind: ClassVar[str] = "ollama"
     max_parallel: ClassVar[int] = 1
     swaps_models: ClassVar[bool] = True
+    rules: ClassVar[ContextRules] = ContextRules(pins=True, cuts=True)
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
         self.upstream = Upstream(config, keep_alive_s=KEEP_ALIVE_S)
         self._capabilities: dict[str, frozenset[str]] = {}
         self._digests: dict[str, str] = {}
+        self._shown: dict[str, _Shown] = {}
         self._version = (0, 0, 0)
 
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
@@ -81,12 +106,13 @@ class Ollama(Adapter):
         return OpenReply(self.upstream, lambda: self._question(request, attempt), answer)
 
     async def _question(self, request: ChatRequest, attempt: Attempt) -> Question:
-        capabilities = self._known(attempt.model)
-        if capabilities is None and (request.reasoning_effort is not None or "think" in attempt.profile.options):
-            capabilities = await self._show(attempt.model, timeout_s=SHOW_TIMEOUT_S)
+        capabilities, profile = self._known(attempt.model), attempt.profile
+        matters = request.reasoning_effort is not None or "think" in profile.options or profile.thinking_tokens
+        if capabilities is None and matters:
+            capabilities = (await self._show(attempt.model, timeout_s=SHOW_TIMEOUT_S)).capabilities
         knows_max = self._version >= THINK_MAX_VERSION
         rendered = ollama.render_request(
-            request, attempt.model, attempt.profile, capabilities=capabilities, knows_max=knows_max
+            request, attempt.model, profile, capabilities=capabilities, knows_max=knows_max
         )
         return Question("/api/chat", rendered.body, attempt.model, request.stream, rendered.dropped)
 
@@ -111,27 +137,46 @@ class Ollama(Adapter):
         tags = (await self._read(_TAGS, "/api/tags", timeout_s)).models or []
         loaded = (await self._read(_TAGS, "/api/ps", timeout_s)).models or []
         running = {canonical_name(tag.name or tag.model): tag for tag in loaded}
-        models = [await self._info(tag, running, timeout_s) for tag in tags if tag.name or tag.model]
-        return Probe(version=version.version, models=tuple(models))
+        await self._show_new(tags, timeout_s)
+        models = tuple(self._info(tag, running) for tag in tags if tag.name or tag.model)
+        return Probe(version=version.version, models=models)
 
-    async def _info(self, tag: _Tag, running: dict[str, _Tag], timeout_s: float) -> ModelInfo:
+    async def _show_new(self, tags: list[_Tag], timeout_s: float) -> None:
+        """Asks about models that it knows nothing of, the more they leave open the sooner; a failure ends it."""
+        for tag in self._forget_changed(tags):
+            if await self._show(tag.name or tag.model, timeout_s=timeout_s / 2) is _UNSHOWN:
+                break
+
+    def _forget_changed(self, tags: list[_Tag]) -> list[_Tag]:
+        """Forgets what was shown of models that are others now; those that this look should ask about."""
+        unknown: list[_Tag] = []
+        for tag in tags:
+            key = canonical_name(tag.name or tag.model)
+            if self._digests.get(key) != tag.digest:
+                self._shown.pop(key, None)
+                self._digests[key] = tag.digest
+            if key not in self._shown:
+                unknown.append(tag)
+        for key in self._digests.keys() - {canonical_name(tag.name or tag.model) for tag in tags}:
+            del self._digests[key]
+            self._shown.pop(key, None)
+        return sorted(unknown, key=lambda tag: tag.capabilities is not None)[:MAX_SHOWN]
+
+    def _info(self, tag: _Tag, running: dict[str, _Tag]) -> ModelInfo:
         name = tag.name or tag.model
         key = canonical_name(name)
-        capabilities = None if tag.capabilities is None else _translated(tag.capabilities)
-        if capabilities is None and self._digests.get(key) == tag.digest:
-            capabilities = self._capabilities.get(key)
-        if capabilities is None and len(self._digests) < MAX_SHOWN:
-            capabilities = await self._show(name, timeout_s=timeout_s)
+        shown = self._shown.get(key, _UNSHOWN)
+        capabilities = shown.capabilities if tag.capabilities is None else _translated(tag.capabilities)
         if capabilities is not None:
             self._capabilities[key] = capabilities
-            self._digests[key] = tag.digest
         loaded = running.get(key)
         owner, slash, _ = name.rpartition("/")
+        trained = shown.trained_length or (tag.details.context_length if tag.details else None)
         return ModelInfo(
             name=name,
             capabilities=capabilities,
-            context_length=(loaded.context_length if loaded else None)
-            or (tag.details.context_length if tag.details else None),
+            context_length=(loaded.context_length if loaded else None) or shown.window or trained,
+            trained_length=trained,
             size=tag.size,
             loaded=loaded is not None,
             created=ollama.seconds(tag.modified_at),
@@ -141,19 +186,20 @@ class Ollama(Adapter):
     def _known(self, model: str) -> frozenset[str] | None:
         return self._capabilities.get(canonical_name(model))
 
-    async def _show(self, model: str, *, timeout_s: float) -> frozenset[str] | None:
-        """A model's capabilities, or None when the server does not say; a failure here fails no request."""
+    async def _show(self, model: str, *, timeout_s: float) -> _Shown:
+        """What the server says of a model; a failure here fails no request."""
         try:
             body = await self.upstream.fetch(
                 "POST", "/api/show", msgspec.json.encode({"model": model}), timeout_s=timeout_s
             )
-            capabilities = _SHOW.decode(body).capabilities
+            shown = _SHOW.decode(body)
         except (RouterError, *UNREADABLE):
-            return None
-        if capabilities is None:
-            return None
-        known = _translated(capabilities)
-        self._capabilities[canonical_name(model)] = known
+            return _UNSHOWN
+        capabilities = None if shown.capabilities is None else _translated(shown.capabilities)
+        key = canonical_name(model)
+        if capabilities is not None:
+            self._capabilities[key] = capabilities
+        known = self._shown[key] = _Shown(capabilities, _parameter(shown.parameters), _trained(shown.model_info))
         return known
 
     async def _read(self, decoder: msgspec.json.Decoder[T], path: str, timeout_s: float) -> T:
@@ -169,6 +215,21 @@ class Ollama(Adapter):
 
 def _translated(capabilities: list[str]) -> frozenset[str]:
     return frozenset(_CAPABILITIES.get(name, name) for name in capabilities)
+
+
+def _parameter(parameters: str | None) -> int | None:
+    """`num_ctx` among the parameters of a Modelfile, one a line; large numbers are written as `1.05e+06`."""
+    found = _NUM_CTX.search(parameters or "")
+    return int(float(found[1])) if found else None
+
+
+def _trained(info: Mapping[str, msgspec.Raw] | None) -> int | None:
+    """The most tokens that the model itself can hold, whatever it is loaded with."""
+    for key, raw in (info or {}).items():
+        if key.endswith(".context_length"):
+            value: object = msgspec.json.decode(raw)
+            return value if isinstance(value, int) and value > 0 else None
+    return None
 
 
 def _numbers(version: str) -> tuple[int, int, int]:

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from adapters.exchange import Format, OpenReply, Question
 from adapters.upstream import Upstream
-from router.canonical.adapter import Adapter, Attempt, BackendConfig, Reply, Vectors
+from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
 from router.canonical.models import ModelInfo, Probe
-from router.canonical.request import ChatRequest, EmbedRequest
+from router.canonical.request import ChatRequest, EmbedRequest, Profile
 from router.dialects import openai_chat, openai_embeddings
 from router.dialects.failures import UNREADABLE
 from router.errors import BackendFailed, RejectedByBackend, UnsupportedParameter
@@ -39,6 +39,7 @@ class OpenAICompatible(Adapter):
 
     kind: ClassVar[str] = "openai"
     strict_end: ClassVar[bool] = False
+    rules: ClassVar[ContextRules] = ContextRules(cuts=True)
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -46,9 +47,13 @@ class OpenAICompatible(Adapter):
 
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; raises UnsupportedParameter for a request that this dialect cannot say."""
-        body = openai_chat.render_request(request, attempt.model, attempt.profile, self.overrides(request))
-        question = Question("/v1/chat/completions", body, attempt.model, request.stream)
+        question = Question("/v1/chat/completions", self.rendered(request, attempt), attempt.model, request.stream)
         return OpenReply(self.upstream, question, self.format(request, attempt))
+
+    def rendered(self, request: ChatRequest, attempt: Attempt) -> bytes:
+        """The body of a chat request; raises UnsupportedParameter for one that this dialect cannot say."""
+        overrides = self.overrides(request, attempt.profile)
+        return openai_chat.render_request(request, attempt.model, attempt.profile, overrides)
 
     def format(self, request: ChatRequest, attempt: Attempt) -> Format:
         """How this server's answers are read."""
@@ -58,7 +63,7 @@ class OpenAICompatible(Adapter):
             lambda body: openai_chat.decode_whole(body, attempt.shown),
         )
 
-    def overrides(self, request: ChatRequest) -> dict[str, Any]:
+    def overrides(self, request: ChatRequest, profile: Profile) -> dict[str, Any]:  # noqa: ARG002 (for others)
         """Request fields that must differ from what the client wrote; None takes one away."""
         if not request.stream:
             return {}

@@ -40,6 +40,8 @@ from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
 from router.surfaces.recording import Recorder
 from router.usage.arrears import Arrears
+from router.usage.calibration_file import CalibrationFile
+from router.usage.lessons import Lessons
 from router.usage.metrics import Metrics
 from router.usage.queue_metrics import QueueMetrics
 from router.usage.record import RequestRecord, Sink
@@ -48,7 +50,8 @@ from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
-                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage"]  # fmt: skip
+                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
+                   "x-turnout-context"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,14 @@ def build(
     fleet = build_fleet(settings, optional=optional)
     drain = Drain(settings.server.drain_s)
     tokenizer = Tokenizer()
+    learned = CalibrationFile(settings.server.data_folder)
+    lessons = Lessons(learned.load(), tokenizer)
     queue_metrics = QueueMetrics()
     gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=queue_metrics)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
-    relay = Relay(fleet, gate, tokenizer, tracing=telemetry)
+    relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
     metrics = Metrics(labels_from(fleet))
-    counted = Counted(metrics, queue_metrics)
+    counted = Counted(metrics, queue_metrics, lessons.calibration)
     logged = (log_request,) if settings.server.log_requests else ()
     traced = (telemetry.record,) if telemetry else ()
     arrears = Arrears(tokenizer)
@@ -114,7 +119,7 @@ def build(
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober, tokenizer, arrears)],
+        lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned)],
         openapi_config=None,
         logging_config=None,
     )
@@ -172,6 +177,9 @@ def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings])
             options=alias.options,
             context_length=alias.context_length,
             max_tokens=alias.max_tokens,
+            thinking_tokens=alias.thinking_tokens,
+            truncate=alias.truncate,
+            client_options=frozenset(alias.client_options),
             split_thinking=alias.split_thinking,
         ),
         priority=None if alias.priority is None else Priority[alias.priority.upper()],
@@ -199,6 +207,24 @@ def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer, arrears: Arrea
                 await tokenizer.aclose()
             finally:
                 await close(fleet)
+
+    return lifespan
+
+
+def _learning(lessons: Lessons, learned: CalibrationFile):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        running = (
+            asyncio.create_task(lessons.run(), name="lessons"),
+            asyncio.create_task(learned.keep(lessons.calibration), name="calibration"),
+        )
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CLOSE_TIMEOUT_S)
+            await asyncio.to_thread(learned.save, lessons.calibration)
 
     return lifespan
 

@@ -43,7 +43,8 @@ async def running(
     `more` goes to the composition root. At the end every answer must be over: one that outlives its client fails the
     test.
     """
-    settings = Settings.model_validate({"server": {"port": 0}, **config})
+    server_settings = {"port": 0, "data_dir": None, **config.get("server", {})}
+    settings = Settings.model_validate({**config, "server": server_settings})
     router = build(settings, **more)
     server = uvicorn.Server(
         uvicorn.Config(

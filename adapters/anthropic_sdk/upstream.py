@@ -41,11 +41,14 @@ class SdkUpstream(Upstream):
         """A request that is sent when its context is entered; `model` is for error messages."""
         return _SdkExchange(self, path, body, model)
 
-    async def get(self, path: str, *, timeout_s: float) -> bytes:
-        """The body of a GET that answered 200; `timeout_s` bounds all of it."""
+    async def fetch(self, method: str, path: str, content: bytes | None, *, timeout_s: float) -> bytes:
+        """The body of a small request that answered 200; `timeout_s` bounds all of it."""
         with translated(self.name), unwrapped(self, model=""):
             async with asyncio.timeout(timeout_s):
-                response = await self.sdk.get(path, cast_to=httpx2.Response)
+                if method == "GET":
+                    response = await self.sdk.get(path, cast_to=httpx2.Response)
+                else:
+                    response = await self.sdk.post(path, content=content, cast_to=httpx2.Response)
         return response.content
 
 

@@ -47,6 +47,19 @@ def _is_listed(model: str, names: frozenset[str]) -> bool:
     return ALL_MODELS in names or canonical_name(model) in map(canonical_name, names)
 
 
+class ContextRules(Struct, frozen=True, kw_only=True):
+    """How a kind of backend treats a prompt and its context window."""
+
+    pins: bool = False
+    """It loads a model with the context length that it is asked for."""
+    holds_answer: bool = True
+    """The output limit counts too: prompt and answer share the window."""
+    any_name: bool = False
+    """With one model, it answers whatever name is asked for."""
+    cuts: bool = False
+    """It may cut a prompt without saying so."""
+
+
 class Attempt(Struct, frozen=True, kw_only=True):
     """One try at one candidate: `model` is the backend's name for it, `shown` what the client is told."""
 
@@ -108,6 +121,8 @@ class Adapter(ABC):
     swaps_models: ClassVar[bool] = False
     """Whether it loads models as they are asked for; `max_parallel` is then for each of them."""
 
+    rules: ClassVar[ContextRules] = ContextRules()
+
     def __init__(self, config: BackendConfig) -> None:
         self.config = config
 
@@ -122,6 +137,13 @@ class Adapter(ABC):
     @abstractmethod
     async def probe(self, *, timeout_s: float) -> Probe:
         """Looks whether the backend answers, without generating; `timeout_s` bounds the whole look."""
+
+    async def prompt_tokens(self, request: ChatRequest, attempt: Attempt, *, timeout_s: float) -> int | None:  # noqa: ARG002 (whatever is asked)
+        """How many tokens the prompt is, by the backend's own count; None where it cannot be asked.
+
+        `timeout_s` bounds all of it. Nothing is generated.
+        """
+        return None
 
     def known_models(self) -> tuple[ModelInfo, ...]:
         """The models that a passive adapter knows of, without asking anybody."""

@@ -7,12 +7,15 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     """One model of one backend.
 
     `capabilities` holds chat, tools, vision, embedding, thinking, insert, or is None when the backend does not say;
-    `context_length` is what one request may use, in tokens; `size` is bytes; `created` is seconds since 1970.
+    `context_length` is what one request may use, in tokens, or at most may use while the model is not loaded;
+    `trained_length` is what the model itself can hold, however it is loaded; `size` is bytes; `created` is seconds
+    since 1970.
     """
 
     name: str
     capabilities: frozenset[str] | None = None
     context_length: int | None = None
+    trained_length: int | None = None
     size: int | None = None
     loaded: bool | None = None
     created: int = 0

@@ -121,13 +121,23 @@ class Sampling(Struct, frozen=True):
 class Profile(Struct, frozen=True):
     """What an alias adds to every request: defaults under the client's own values, and limits over them.
 
-    `split_thinking` is whether `<think>` tags in an answer are taken out; None leaves it to the model's name.
+    `thinking_tokens` are on top of `max_tokens`. With `truncate`, the backend may cut a prompt that is too long.
+    `client_options` are the runner options that clients may set. `split_thinking` is whether `<think>` tags in an
+    answer are taken out; None leaves it to the model's name.
     """
 
     options: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
     context_length: int | None = None
     max_tokens: int | None = None
+    thinking_tokens: int | None = None
+    truncate: bool = False
+    client_options: frozenset[str] = frozenset()
     split_thinking: bool | None = None
+
+    def with_pinned(self, options: Mapping[str, Any]) -> "Profile":
+        """The same with further options of how the model is loaded."""
+        nested: Mapping[str, Any] = self.options.get("options") or {}
+        return msgspec.structs.replace(self, options={**self.options, "options": {**options, **nested}})
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):
@@ -153,6 +163,11 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     user: str | None = None
     """The client's name for the person behind the request."""
     service_tier: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the request, about: never fewer than its texts have."""
+        return sum(map(len, self.wire.fields.values()))
 
     @property
     def has_images(self) -> bool:

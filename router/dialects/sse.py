@@ -5,6 +5,12 @@ from router.errors import StreamBroken
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 
 PING = b": ping\n\n"
+CONTENT_TYPE = "text/event-stream"
+
+
+def comment(text: str) -> bytes:
+    """A line that people can see and clients ignore."""
+    return f": {' '.join(text.split())}\n\n".encode()
 
 
 class Cutter:

@@ -8,15 +8,18 @@ from router.canonical.adapter import Reply
 from router.canonical.events import Ended, Event, Finished, Frame, UsageReported
 from router.canonical.fold import fold
 from router.canonical.thinking import Splitter
-from router.dialects import Encoder, openai_chat
+from router.dialects import Encoder, openai_chat, sse
 from router.errors import BackendFailed
 from router.usage.meter import Meter
 
 
 class Answer:
-    """An answer that a backend has committed itself to; `first` are the frames that are already here."""
+    """An answer that a backend has committed itself to; `first` are the frames that are already here.
 
-    __slots__ = ("_batches", "_first", "_meter", "_reply", "_settled", "_splitter", "usage")
+    `check` says at its end what the client should be warned of.
+    """
+
+    __slots__ = ("_batches", "_check", "_first", "_meter", "_reply", "_settled", "_splitter", "usage")
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class Answer:
         meter: Meter,
         settled: Callable[[], Awaitable[UsageReported]],
         splitter: Splitter | None = None,
+        check: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self._reply = reply
         self._first = first
@@ -34,13 +38,14 @@ class Answer:
         self._meter = meter
         self._settled = settled
         self._splitter = splitter
+        self._check = check
         self.usage: UsageReported | None = None
 
     async def stream(self, encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:
         """Writes the client's bytes as they become known; what arrived together is written together."""
         await self._say(self._first, encoder, write)
         observe, is_own = self._meter.observe, self._reply.dialect == encoder.dialect
-        is_plain = self._splitter is None and not encoder.wants_usage
+        is_plain = self._splitter is None and self._check is None and not encoder.wants_usage
         async for frames in self._batches:
             if not is_plain and (self._splitter is not None or _is_end(frames)):
                 await self._say(frames, encoder, write)
@@ -57,6 +62,8 @@ class Answer:
             frames.extend(more)
         for frame in frames:
             self._meter.observe(frame.events)
+        if self._check is not None:
+            await self._check()
         events = [event for frame in frames for event in frame.events]
         raw = frames[0].raw if len(frames) == 1 and self._reply.dialect == encoder.dialect else b""
         if raw and not _is_understood(events):
@@ -79,6 +86,10 @@ class Answer:
         is_own = self._reply.dialect == encoder.dialect
         for frame in frames:
             self._meter.observe(frame.events)
+        if self._check is not None and _is_end(frames):
+            warning = await self._check()
+            if warning and encoder.content_type.startswith(sse.CONTENT_TYPE):
+                await write(sse.comment(f"warning: {warning}"))
         if self._splitter is not None:
             frames = self._splitter.frames(frames)
         if encoder.wants_usage and _is_end(frames) and not self._meter.is_settled:

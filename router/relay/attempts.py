@@ -56,8 +56,18 @@ class Attempts:
         self._gate = gate
         self._tracing = tracing
 
-    async def first_to_serve(self, wanted: Wanted, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]) -> T:
-        """Runs on one candidate after another until one commits itself, all under one deadline."""
+    async def first_to_serve(
+        self,
+        wanted: Wanted,
+        progress: Progress,
+        serve: Callable[[Candidate], Awaitable[T]],
+        *,
+        narrow: Callable[[Plan], Awaitable[Plan]] | None = None,
+    ) -> T:
+        """Runs on one candidate after another until one commits itself, all under one deadline.
+
+        `narrow` takes candidates out of the plan.
+        """
         now = asyncio.get_running_loop().time()
         chosen = plan(wanted, self.fleet.catalog, self.fleet.health, now=now, random=random)
         progress.reason, progress.sole = chosen.reason, len(chosen.candidates) == 1
@@ -65,6 +75,9 @@ class Attempts:
         deadline = asyncio.timeout(limit)
         try:
             async with deadline:
+                if narrow is not None:
+                    chosen = await narrow(chosen)
+                    progress.reason, progress.sole = chosen.reason, len(chosen.candidates) == 1
                 visit = Visit(
                     self._gate, self.fleet.health, wanted=wanted, chosen=chosen, at=now, request_id=progress.id
                 )

@@ -10,6 +10,7 @@ from router.canonical.request import ChatRequest
 from router.routing.catalog import Catalog
 from router.routing.health import Health
 from router.usage.meter import Meter
+from router.usage.prompt import Count
 from router.usage.record import FailedAttempt
 
 
@@ -21,7 +22,8 @@ class Progress:
     to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
     that of the last attempt, `failed` are those that failed. `stay` is its place at a gate; `waiting` says in a few
     words what it waits for once it has left the line, until the answer begins. `request` is what is asked for, if it is
-    a chat.
+    a chat. `count` is the prompt's estimate, if one was needed; `is_cut` is whether the backend cut the prompt, and
+    `window` the tokens that its model has room for.
     """
 
     id: str = ""
@@ -39,6 +41,9 @@ class Progress:
     meter: Meter | None = None
     stay: Stay | None = None
     waiting: str = ""
+    count: Count | None = None
+    is_cut: bool = False
+    window: int | None = None
     failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
 
 

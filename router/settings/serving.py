@@ -1,10 +1,14 @@
 """Where the router listens, who may call, and how backends are watched."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
+from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr
 
 from router.settings.fields import CallerKey, PriorityName, Seconds, Section
+
+AUTO_FOLDER = "auto"
 
 
 class ServerSettings(Section):
@@ -30,11 +34,23 @@ class ServerSettings(Section):
     log_requests: bool = Field(
         default=True, description="One line of log for every request, at level info. Never content, never keys."
     )
+    data_dir: str | None = Field(
+        default=AUTO_FOLDER,
+        description="Folder for what is learned while running, such as how models count tokens. `auto`: the user's own "
+        "for application data. null: nothing is kept.",
+    )
     otel: bool = Field(
         default=False,
         description="OpenTelemetry traces over OTLP/HTTP (extra `otel`). The variable `OTEL_EXPORTER_OTLP_ENDPOINT` "
         "turns it on too, and says where to.",
     )
+
+    @property
+    def data_folder(self) -> Path | None:
+        """The folder that `data_dir` means; None for nowhere. It need not exist."""
+        if self.data_dir != AUTO_FOLDER:
+            return Path(self.data_dir).expanduser() if self.data_dir else None
+        return user_data_path("turnout", appauthor=False)
 
 
 class KeySettings(Section):

@@ -30,6 +30,7 @@ def explaining(progress: Progress) -> RawHeaders:
         (b"x-turnout-dropped", ", ".join(progress.dropped)),
         (b"x-turnout-warning", progress.warning),
         (b"x-turnout-usage", _exactness(progress.usage)),
+        (b"x-turnout-context", _headroom(progress)),
     ):
         if value:
             headers.append((name, _printable(value)))
@@ -38,6 +39,14 @@ def explaining(progress: Progress) -> RawHeaders:
 
 def _exactness(usage: UsageReported | None) -> str:
     return "" if usage is None else "estimated" if usage.estimated else "exact"
+
+
+def _headroom(progress: Progress) -> str:
+    """Tokens of the context window that are used, and all that there are."""
+    usage = progress.usage
+    if usage is None or progress.window is None or usage.prompt is None:
+        return ""
+    return f"{usage.prompt + (usage.completion or 0)}/{progress.window}"
 
 
 def waiting(progress: Progress) -> RawHeaders:

@@ -20,16 +20,19 @@ from router.canonical.models import canonical_name
 from router.relay.progress import Fleet
 from router.routing.health import State
 from router.surfaces.drain import Drain
+from router.usage.calibration import Calibration
+from router.usage.estimate_metrics import estimate_families
 from router.usage.metrics import LabelOf, Metrics
 from router.usage.queue_metrics import QueueMetrics
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was counted since the start: of requests, and of what happened to them in line."""
+    """What was counted since the start: requests, what befell them in line, and how far prompts were misjudged."""
 
     requests: Metrics
     queue: QueueMetrics
+    calibration: Calibration
 
 
 class _Scrape(Collector):
@@ -49,6 +52,7 @@ class _Scrape(Collector):
         yield InfoMetricFamily("turnout", "This router.", {"version": __version__})
         yield from self._counted.requests.families()
         yield from self._counted.queue.families()
+        yield from estimate_families(self._counted.calibration)
         yield GaugeMetricFamily("turnout_requests_in_flight", "Requests under way.", value=self._drain.in_flight)
         up = GaugeMetricFamily("turnout_backend_up", "Whether the backend is up.", labels=("backend",))
         running = GaugeMetricFamily("turnout_backend_in_flight", "Requests at the backend.", labels=("backend",))

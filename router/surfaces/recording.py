@@ -78,6 +78,7 @@ class Entry:
             first_token_s=None if first is None else first - self._began,
             duration_s=took,
             key_id=key_id,
+            is_cut=progress.is_cut,
         )
 
 

@@ -95,6 +95,7 @@ class Metrics:
         self._failed_attempts: Counter[tuple[str, ...]] = Counter()
         self._fallbacks: Counter[tuple[str, ...]] = Counter()
         self._left: Counter[tuple[str, ...]] = Counter()
+        self._cut: Counter[tuple[str, ...]] = Counter()
 
     def record(self, record: RequestRecord) -> None:
         """Counts one request."""
@@ -111,6 +112,8 @@ class Metrics:
                 series.speed.observe(speed)
         if record.outcome != OK or record.failed:
             self._trouble(record)
+        if record.is_cut:
+            self._cut[record.backend or NONE, self._label_of(record.backend, record.model) or OTHER] += 1
 
     def _trouble(self, record: RequestRecord) -> None:
         backend = record.backend or NONE
@@ -175,6 +178,8 @@ class Metrics:
         yield _family("turnout_failed_attempts", "Tries at a backend that failed.", by_code, self._failed_attempts)
         told = "Attempts after the first, by the backend given up."
         yield _family("turnout_fallbacks", told, ("backend",), self._fallbacks)
+        told = "Prompts that a backend cut without saying so."
+        yield _family("turnout_prompts_cut", told, ("backend", "model"), self._cut)
         yield _family("turnout_client_left", "Clients who did not wait for the end.", ("backend",), self._left)
 
 

@@ -31,7 +31,7 @@ class RequestRecord:
     was sent, 0 if nothing. `outcome` is ok, client_left, cancelled (the router was stopped), or the code of the
     RouterError, also when a stream broke off after status 200. `backend` and `model` are those of the last attempt.
     `started_at` is seconds since 1970, the other times are seconds from then; a whole answer has no first token.
-    `key_id` tells callers apart.
+    `key_id` tells callers apart. `is_cut` is whether the backend was found to have cut the prompt.
     """
 
     id: str
@@ -50,6 +50,7 @@ class RequestRecord:
     first_token_s: float | None
     duration_s: float
     key_id: str
+    is_cut: bool = False
 
     @property
     def tokens_per_s(self) -> float | None:

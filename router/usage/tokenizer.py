@@ -39,13 +39,18 @@ class Tokenizer:
 
     async def count(self, text: str) -> int:
         """How many tokens a text is; from its length alone when the process fails or is too busy."""
+        found = await self.counted(text)
+        return guess(text) if found is None else found
+
+    async def counted(self, text: str) -> int | None:
+        """How many tokens a text is; None when the process fails or is too busy."""
         if not text:
             return 0
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return msgspec.msgpack.decode(await self._asked(text=text), type=int)
         except (TimeoutError, OSError, UnicodeEncodeError):
-            return guess(text)
+            return None
 
     async def decode(self, inputs: Sequence[Sequence[int]]) -> tuple[str, ...]:
         """The texts that lists of ids stand for; raises InvalidParameter for ids that stand for none."""

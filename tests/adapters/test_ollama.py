@@ -2,6 +2,7 @@
 
 import pytest
 
+from adapters.ollama import MAX_SHOWN
 from router.errors import BackendFailed
 from tests.adapters.party import TOOLS, Party, party
 from tests.fakes import FakeModel, Scripted
@@ -15,12 +16,48 @@ def think_sent(who: Party) -> object:
     return who.fake.requests[-1].json.get("think")
 
 
-async def test_abilities_come_with_the_list_without_further_questions():
+async def test_each_model_is_asked_about_once():
     async with party("ollama") as who:
-        chat, embedder = (await who.adapter.probe(timeout_s=5)).models
+        for _ in range(2):
+            chat, embedder = (await who.adapter.probe(timeout_s=5)).models
         asked = [probe.path for probe in who.fake.probes]
     assert (chat.capabilities, embedder.capabilities) == ({"chat", "tools"}, {"embedding"})
-    assert asked == ["/api/version", "/api/tags", "/api/ps"]
+    looks = ["/api/version", "/api/tags", "/api/ps"]
+    assert asked == [*looks, "/api/show", "/api/show", *looks]
+
+
+async def test_a_model_that_is_not_loaded_will_have_what_its_modelfile_says():
+    async with party("ollama") as who:
+        who.fake.models = [FakeModel("m:latest", loaded=False, context_length=8192)]
+        info = {"llama.context_length": 131072}
+        parameters = 'stop                           "x"\nnum_ctx                        1.6384e+04'
+        shown = {"capabilities": ["completion"], "model_info": info, "parameters": parameters}
+        who.fake.script("/api/show", Scripted(lines=[shown]))
+        (model,) = (await who.adapter.probe(timeout_s=5)).models
+    assert (model.context_length, model.trained_length) == (16384, 131072)
+
+
+async def test_a_loaded_model_has_what_it_was_loaded_with():
+    async with party("ollama") as who:
+        who.fake.models = [FakeModel("m:latest", context_length=4096)]
+        who.fake.script("/api/show", Scripted(lines=[{"model_info": {"llama.context_length": 131072}}]))
+        (model,) = (await who.adapter.probe(timeout_s=5)).models
+    assert (model.context_length, model.trained_length) == (4096, 131072)
+
+
+async def test_a_look_at_many_new_models_asks_about_a_few():
+    async with party("ollama") as who:
+        who.fake.models = [FakeModel(f"m{number}:latest") for number in range(MAX_SHOWN + 5)]
+        for expected in (MAX_SHOWN, MAX_SHOWN + 5):
+            await who.adapter.probe(timeout_s=5)
+            assert [probe.path for probe in who.fake.probes].count("/api/show") == expected
+
+
+async def test_a_question_that_fails_ends_the_questions_of_a_look():
+    async with party("ollama") as who:
+        who.fake.script("/api/show", *[Scripted(status=500)] * 9)
+        assert len((await who.adapter.probe(timeout_s=5)).models) == 2
+        assert [probe.path for probe in who.fake.probes].count("/api/show") == 1
 
 
 async def test_a_server_that_lists_no_abilities_is_asked_once_for_each_model():

@@ -6,7 +6,8 @@ from typing import Any
 from tests.fakes.answer import Answer, whole
 from tests.fakes.ask import Ask, json_fields
 from tests.fakes.persona import FakeModel, Persona
-from tests.fakes.refusal import Refusal
+from tests.fakes.refusal import Refusal, default_refusal
+from tests.fakes.reply import text_of
 
 
 def health(persona: Persona, ask: Ask) -> Answer:
@@ -68,6 +69,21 @@ def tokenize(persona: Persona, ask: Ask) -> Answer:
 
 def detokenize(persona: Persona, ask: Ask) -> Answer:
     return whole({"content": persona.vocabulary.decode(json_fields(persona, ask).get("tokens") or [])})
+
+
+def input_tokens(persona: Persona, ask: Ask) -> Answer:
+    if persona.too_old_to_count:
+        raise default_refusal(404, "llama_cpp")
+    return whole({"input_tokens": len(_prompt(persona, ask).split()), "object": "response.input_tokens"})
+
+
+def apply_template(persona: Persona, ask: Ask) -> Answer:
+    return whole({"prompt": _prompt(persona, ask)})
+
+
+def _prompt(persona: Persona, ask: Ask) -> str:
+    messages = json_fields(persona, ask).get("messages") or []
+    return " ".join(text_of(message.get("content")) for message in messages)
 
 
 def models(persona: Persona, ask: Ask) -> Answer:

@@ -70,6 +70,7 @@ class Persona:
         self.send_done = True
         self.key: str | None = None
         """With a key, claude answers nobody who does not send it."""
+        self.too_old_to_count = False
         self.counts = True
         self.journal = Journal()
         self.vocabulary = Vocabulary()

@@ -44,6 +44,8 @@ _LLAMA_CPP: Table = {
     ("GET", "/slots"): llama_routes.slots,
     ("POST", "/tokenize"): llama_routes.tokenize,
     ("POST", "/detokenize"): llama_routes.detokenize,
+    ("POST", "/v1/chat/completions/input_tokens"): llama_routes.input_tokens,
+    ("POST", "/apply-template"): llama_routes.apply_template,
     ("POST", "/chat/completions"): openai_routes.chat,
 }
 _CLAUDE: Table = {
@@ -53,7 +55,14 @@ _CLAUDE: Table = {
 }
 TABLES: dict[Flavour, Table] = {"ollama": _OLLAMA, "openai": _OPENAI, "llama_cpp": _LLAMA_CPP, "claude": _CLAUDE}
 
-_POSTED_PROBES = ("/api/show", "/tokenize", "/detokenize", "/v1/messages/count_tokens")
+_POSTED_PROBES = (
+    "/api/show",
+    "/tokenize",
+    "/detokenize",
+    "/apply-template",
+    "/v1/chat/completions/input_tokens",
+    "/v1/messages/count_tokens",
+)
 _MANAGEMENT = ("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs")
 
 

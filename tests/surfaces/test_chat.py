@@ -96,6 +96,9 @@ async def test_headers_say_who_answered_and_why(r, fake, stream):
     response = await r.client.post(CHAT, json=asked("assistant", stream=stream))
     told = {name: value for name, value in response.headers.items() if name.startswith("x-turnout-")}
     counted = {} if stream else {"x-turnout-usage": "exact"}
+    room = {"llama_cpp": 4096, "ollama": 4096, "claude": 1_000_000}.get(fake.flavour)
+    if room and not stream:
+        counted["x-turnout-context"] = f"6/{room}"
     assert told == {
         "x-turnout-backend": "desk",
         "x-turnout-model": MODELS[fake.flavour],
@@ -135,7 +138,7 @@ async def test_a_streamed_tool_call_keeps_its_id_and_its_arguments(r):
 
 async def test_extra_fields_reach_ollama(anyio_backend):
     async with FakeBackend() as fake, running({"backends": backends({"desk": fake})}) as r:
-        extra = {"options": {"num_ctx": 2048, "mirostat": 1}, "keep_alive": "5m"}
+        extra = {"options": {"num_keep": 8, "mirostat": 1}, "keep_alive": "5m"}
         response = await r.client.post(CHAT, json=asked("llama3.2", **extra))
     assert response.status_code == 200
     assert fake.requests[0].json["options"] == extra["options"]

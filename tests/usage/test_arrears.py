@@ -9,8 +9,9 @@ import pytest
 
 from router.canonical.events import TextDelta, UsageReported
 from router.usage.arrears import MAX_WAITING, Arrears
-from router.usage.estimate import MESSAGE_TOKENS, REPLY_TOKENS, Bill, owed
+from router.usage.estimate import Bill, owed
 from router.usage.meter import Meter
+from router.usage.prompt import MESSAGE_TOKENS, REPLY_TOKENS
 from router.usage.tokenizer import Tokenizer
 from tests.dialects.asking import parsed
 from tests.surfaces.asking import eventually

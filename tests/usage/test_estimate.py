@@ -9,18 +9,17 @@ import pytest
 
 from router.canonical.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStarted, UsageReported
 from router.dialects import openai_embeddings
-from router.usage.estimate import (
+from router.usage.estimate import settled, settled_embedding
+from router.usage.meter import Meter
+from router.usage.prompt import (
     IMAGE_TOKENS,
     MAX_CHARS,
     MAX_MESSAGES,
     MESSAGE_TOKENS,
     REPLY_TOKENS,
     TOOL_TOKENS,
-    prompt_tokens,
-    settled,
-    settled_embedding,
+    prompt_count,
 )
-from router.usage.meter import Meter
 from router.usage.tokenizer import Tokenizer
 from tests.dialects.asking import FUNCTION, parsed
 
@@ -49,7 +48,7 @@ def metered(*events) -> Meter:
 
 
 async def prompt(tokenizer, *messages, **fields) -> int:
-    return await prompt_tokens(parsed(messages=list(messages), **fields), tokenizer)
+    return (await prompt_count(parsed(messages=list(messages), **fields), tokenizer)).tokens
 
 
 async def test_a_prompt_is_its_text_and_what_a_template_adds(tokenizer):
@@ -93,7 +92,7 @@ async def test_what_is_beyond_the_limit_is_taken_to_be_like_what_is_before(token
 async def test_a_great_many_messages_are_not_all_looked_at(tokenizer):
     request = parsed(messages=[ONE] * (3 * MAX_MESSAGES))
     used = time.thread_time()
-    assert await prompt_tokens(request, tokenizer) == pytest.approx(3 * MAX_MESSAGES * PER_ONE, rel=0.01)
+    assert (await prompt_count(request, tokenizer)).tokens == pytest.approx(3 * MAX_MESSAGES * PER_ONE, rel=0.01)
     assert time.thread_time() - used < 0.05
 
 
@@ -138,5 +137,5 @@ async def test_embeddings_are_estimated_too(tokenizer, counted):
 
 async def test_estimates_made_at_the_same_time_do_not_mix(tokenizer):
     requests = [parsed(messages=[ONE] * count) for count in range(1, 30)]
-    found = await asyncio.gather(*(prompt_tokens(request, tokenizer) for request in requests))
-    assert found == [count * PER_ONE + REPLY_TOKENS for count in range(1, 30)]
+    found = await asyncio.gather(*(prompt_count(request, tokenizer) for request in requests))
+    assert [count.tokens for count in found] == [count * PER_ONE + REPLY_TOKENS for count in range(1, 30)]

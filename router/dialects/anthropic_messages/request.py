@@ -14,7 +14,7 @@ from router.dialects.anthropic_messages.names import NATIVE_OPTIONS
 from router.dialects.anthropic_messages.schema import enforceable
 from router.dialects.anthropic_messages.traits import Traits
 from router.dialects.failures import UNREADABLE
-from router.errors import InvalidParameter, UnsupportedParameter, UnsupportedValue
+from router.errors import BackendFailed, InvalidParameter, UnsupportedParameter, UnsupportedValue
 
 DEFAULT_MAX_TOKENS = 8_192
 MAX_UNSTREAMED = 21_333
@@ -26,6 +26,14 @@ _IGNORED = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penal
 _FALSIFYING = ("audio", "web_search_options")
 _TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only", "flex": "standard_only"}
 _EMPTY_SCHEMA: Mapping[str, Any] = {"type": "object", "properties": {}}
+_UNCOUNTED = frozenset({"max_tokens", "stream", "stop_sequences", "metadata", "service_tier"})
+
+
+class _Count(Struct):
+    input_tokens: int
+
+
+_COUNT = msgspec.json.Decoder(_Count)
 _SCHEMA_TYPE = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -53,6 +61,20 @@ def render_request(
         return _Rendering(request, model, profile=profile, traits=traits).rendered(with_reasoning=with_reasoning)
     except (*UNREADABLE, OverflowError):
         raise InvalidParameter("the request holds JSON that Claude could not read") from None
+
+
+def counting(body: bytes) -> bytes:
+    """The body of a count: a request's own, without what only says how to answer."""
+    fields = _SCHEMA_TYPE.decode(body)
+    return msgspec.json.encode({key: raw for key, raw in fields.items() if key not in _UNCOUNTED})
+
+
+def decode_count(body: bytes) -> int:
+    """The answer of `/v1/messages/count_tokens`; raises BackendFailed for anything else."""
+    try:
+        return _COUNT.decode(body).input_tokens
+    except UNREADABLE:
+        raise BackendFailed("the count of tokens cannot be read") from None
 
 
 def _refuse(request: ChatRequest, traits: Traits) -> None:
@@ -96,6 +118,7 @@ class _Rendering:
         self._offer_tools(conversation)
         self._shape()
         self._think(conversation)
+        self._make_room()
         self._stop()
         if request.user:
             body["metadata"] = {"user_id": request.user}
@@ -193,7 +216,8 @@ class _Rendering:
         if effort is None:
             return
         budgets = cast("Mapping[str, int]", self._options.get("thinking_budgets") or {})
-        wanted = thinking.asked(str(effort), self._traits, max_tokens=self._body["max_tokens"], budgets=budgets)
+        limit = self._body["max_tokens"] + (self._profile.thinking_tokens or 0)
+        wanted = thinking.asked(str(effort), self._traits, max_tokens=limit, budgets=budgets)
         is_forced = self._body.get("tool_choice", {}).get("type") in {"any", "tool"}
         if wanted.has_budget and (is_forced or conversation.lacks_reasoning):
             wanted = thinking.Thinking(wanted.effort)
@@ -203,6 +227,17 @@ class _Rendering:
             self._body["thinking"] = wanted.thinking
         if wanted == thinking.Thinking() and effort != "none" and self._request.reasoning_effort:
             self._dropped.append("reasoning_effort")
+
+    def _make_room(self) -> None:
+        """Thinking counts towards the output limit: it gets its own room where there will be some."""
+        room, given = self._profile.thinking_tokens, cast("Mapping[str, Any]", self._body.get("thinking") or {})
+        kind = given.get("type", "adaptive" if self._traits.thinks_unasked else None)
+        if not room or kind not in {"adaptive", "enabled"}:
+            return
+        visible = self._body["max_tokens"]
+        limit = self._body["max_tokens"] = min(visible + room, self._traits.max_tokens)
+        if kind == "enabled" and limit > thinking.MIN_BUDGET:
+            self._body["thinking"] = {**given, "budget_tokens": max(thinking.MIN_BUDGET, limit - visible)}
 
     def _stop(self) -> None:
         default: object = self._options.get("stop") or ()

@@ -18,7 +18,7 @@ from router.canonical.request import (
     Tool,
     ToolCall,
 )
-from router.dialects.alias_options import CLAUDE_OPTIONS
+from router.dialects.alias_options import CLAUDE_OPTIONS, RUNNER_OPTIONS, client_options, pinned_options
 from router.dialects.failures import UNREADABLE
 from router.dialects.undecoded import given
 from router.errors import InvalidParameter, UnsupportedParameter
@@ -83,12 +83,15 @@ def _rendered(
             body["top_logprobs"] = request.top_logprobs
     elif request.top_logprobs:
         dropped.append("top_logprobs")
-    body["truncate"] = False
-    for key in _TOP_LEVEL:
+    body["truncate"] = _truncates(request, profile, dropped)
+    body.update(_loaded(request, profile))
+    for key in ("keep_alive", "think"):
         value = request.extras.get(key, profile.options.get(key))
         if value is not None:
             body[key] = _duration(value) if key == "keep_alive" else value
     _think(request, body, dropped, capabilities=capabilities, knows_max=knows_max)
+    if profile.thinking_tokens and capabilities and "thinking" in capabilities:
+        _make_room(body, profile.thinking_tokens)
     return Rendered(msgspec.json.encode(body), tuple(dropped))
 
 
@@ -100,12 +103,13 @@ def render_embed(request: EmbedRequest, model: str, profile: Profile) -> Rendere
         body["dimensions"] = request.dimensions
     if profile.options.get("keep_alive") is not None:
         body["keep_alive"] = _duration(profile.options["keep_alive"])
-    options = dict(cast("dict[str, Any]", profile.options.get("options") or {}))
-    if profile.context_length is not None:
-        options["num_ctx"] = profile.context_length
+    pinned = pinned_options(profile)
+    pinned.pop("shift", None)
+    options = {**cast("dict[str, Any]", profile.options.get("options") or {}), **pinned}
+    options.pop("shift", None)
     if options:
         body["options"] = options
-    body["truncate"] = bool(profile.options.get("truncate", False))
+    body["truncate"] = profile.truncate or bool(profile.options.get("truncate", False))
     dropped = tuple(key for key, raw in request.wire.fields.items() if key not in _EMBED_FIELDS and given(raw))
     return Rendered(msgspec.json.encode(body), dropped)
 
@@ -237,22 +241,16 @@ def _subschema(value: Any) -> Any:
 
 
 def _options(request: ChatRequest, profile: Profile, dropped: list[str]) -> dict[str, Any]:
-    """Alias defaults, under the client's own `options`, under the client's OpenAI parameters.
-
-    A context length of the alias is kept whatever the client wants: another one would reload the model.
-    """
+    """Alias defaults, under the client's own `options`, under the client's OpenAI parameters."""
     options: dict[str, Any] = {}
     for key, value in profile.options.items():
         if key not in _TOP_LEVEL and key != "options" and key not in CLAUDE_OPTIONS:
             name = _OPTION_NAMES.get(key, key)
             options[name] = [value] if name == "stop" and isinstance(value, str) else value
     options.update(cast("dict[str, Any]", profile.options.get("options") or {}))
-    asked = _asked(request)
-    if profile.context_length is not None:
-        options["num_ctx"] = profile.context_length
-        if asked.pop("num_ctx", profile.context_length) != profile.context_length:
-            dropped.append("num_ctx")
-    options.update(asked)
+    options.update(pinned_options(profile))
+    options.update(_asked(request, profile, dropped))
+    options.pop("shift", None)
     sampling = request.sampling
     options.update((key, getattr(sampling, key)) for key in _SAMPLED if getattr(sampling, key) is not None)
     if sampling.stop:
@@ -261,12 +259,37 @@ def _options(request: ChatRequest, profile: Profile, dropped: list[str]) -> dict
     return options
 
 
-def _asked(request: ChatRequest) -> dict[str, Any]:
-    """The native options of a client that knows whom it talks to."""
-    options: object = request.extras.get("options", {})
-    if not isinstance(options, dict):
+def _asked(request: ChatRequest, profile: Profile, dropped: list[str]) -> dict[str, Any]:
+    """The native options of a client that knows whom it talks to.
+
+    One that the model is loaded with would make the server load it anew, for every other client too, and so is dropped
+    unless the alias lets clients set it, or says the same.
+    """
+    if not isinstance(request.extras.get("options", {}), dict):
         raise InvalidParameter("options must be an object", param="options")
-    return {**options, **{key: value for key, value in request.extras.items() if key not in _TOP_LEVEL | {"options"}}}
+    asked = client_options(request.extras)
+    frozen = (RUNNER_OPTIONS & asked.keys()) - profile.client_options
+    if frozen:
+        pinned = pinned_options(profile)
+        dropped += sorted(key for key in frozen if asked[key] is not None and asked[key] != pinned.get(key))
+    return {key: value for key, value in asked.items() if key not in frozen}
+
+
+def _loaded(request: ChatRequest, profile: Profile) -> dict[str, Any]:
+    """`shift`, which the model is loaded with, though it stands beside `options`."""
+    pinned, asked = pinned_options(profile).get("shift"), request.extras.get("shift")
+    if asked is not None and "shift" in profile.client_options:
+        return {"shift": asked}
+    return {} if pinned is None else {"shift": pinned}
+
+
+def _truncates(request: ChatRequest, profile: Profile, dropped: list[str]) -> bool:
+    """Whether the server may cut the prompt: the alias says so, and a client may only forbid it."""
+    allowed = profile.truncate or bool(profile.options.get("truncate", False))
+    asked = request.extras.get("truncate")
+    if asked and not allowed:
+        dropped.append("truncate")
+    return allowed and asked is not False
 
 
 def _limit_output(options: dict[str, Any], asked: int | None, limit: int | None) -> None:
@@ -275,6 +298,13 @@ def _limit_output(options: dict[str, Any], asked: int | None, limit: int | None)
     if limit is not None:
         wanted = options.get("num_predict")
         options["num_predict"] = min(wanted, limit) if isinstance(wanted, int) and wanted >= 0 else limit
+
+
+def _make_room(body: dict[str, Any], tokens: int) -> None:
+    """Lets a model that thinks do so without taking from what its answer may be long."""
+    limit = body.get("options", {}).get("num_predict")
+    if isinstance(limit, int) and limit >= 0 and body.get("think") is not False:
+        body["options"]["num_predict"] = limit + tokens
 
 
 def _think(

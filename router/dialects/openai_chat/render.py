@@ -35,6 +35,8 @@ def render_request(request: ChatRequest, model: str, profile: Profile, overrides
             fields[key] = value
     if profile.max_tokens is not None:
         _cap(fields, profile.max_tokens)
+    if profile.thinking_tokens and request.reasoning_effort != "none":
+        _make_room(fields, profile.thinking_tokens)
     fields["model"] = model
     if request.stream != (fields.get("stream") == _TRUE):
         fields["stream"] = request.stream
@@ -65,6 +67,14 @@ def _cap(fields: dict[str, Any], limit: int) -> None:
         value: object = msgspec.json.decode(fields[key]) if isinstance(fields.get(key), Raw) else fields.get(key)
         if not isinstance(value, int) or not 0 <= value <= limit:
             fields[key] = limit
+
+
+def _make_room(fields: dict[str, Any], tokens: int) -> None:
+    """Raises every limit, so that reasoning takes nothing from what the answer may be long."""
+    for key in _LIMITS:
+        value: object = msgspec.json.decode(fields[key]) if isinstance(fields.get(key), Raw) else fields.get(key)
+        if isinstance(value, int) and value >= 0:
+            fields[key] = value + tokens
 
 
 def _has(fields: Mapping[str, Any], key: str) -> bool:
