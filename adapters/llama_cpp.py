@@ -9,11 +9,11 @@ from adapters.exchange import Format
 from adapters.openai_compatible import OpenAICompatible
 from router.canonical.adapter import Attempt
 from router.canonical.events import Frame
-from router.canonical.models import ModelInfo, Probe
+from router.canonical.models import Glance, ModelInfo, Probe
 from router.canonical.request import ChatRequest, TextPart
 from router.dialects import openai_chat
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, UnsupportedParameter
+from router.errors import BackendFailed, RejectedByBackend, RouterError, UnsupportedParameter
 
 
 class _Meta(Struct):
@@ -25,8 +25,13 @@ class _Architecture(Struct):
     input_modalities: list[str] = []
 
 
+class _Status(Struct):
+    value: str = ""
+
+
 class _Model(Struct):
     id: str
+    status: _Status | None = None
     aliases: list[str] = []
     meta: _Meta | None = None
     architecture: _Architecture | None = None
@@ -53,13 +58,19 @@ class _Generation(Struct):
 class _Props(Struct):
     default_generation_settings: _Generation | None = None
     total_slots: int | None = None
+    endpoint_slots: bool | None = None
     modalities: _Modalities | None = None
     chat_template_caps: _TemplateCaps | None = None
     build_info: str | None = None
     is_sleeping: bool = False
 
 
+class _Slot(Struct):
+    is_processing: bool = False
+
+
 _MODELS = msgspec.json.Decoder(_Models)
+_SLOTS = msgspec.json.Decoder(list[_Slot])
 _TOOLS = msgspec.json.Decoder(list[msgspec.Raw] | None)
 _PROPS = msgspec.json.Decoder(_Props)
 
@@ -69,7 +80,10 @@ class LlamaCpp(OpenAICompatible):
 
     kind: ClassVar[str] = "llama_cpp"
     strict_end: ClassVar[bool] = True
+    glances: ClassVar[bool] = True
 
+    _slots_told: bool = True
+    """Whether `/slots` is worth asking: `--no-slots` switches it off until the server is started anew."""
     _tools: bool | None = None
     _vision: bool | None = None
 
@@ -114,7 +128,28 @@ class LlamaCpp(OpenAICompatible):
         if props.modalities is not None:
             self._vision = props.modalities.vision
         found = tuple(self._info(model, props) for model in models.data)
-        return Probe(version=props.build_info, models=self.listed() or found)
+        if props.endpoint_slots is not None:
+            self._slots_told = props.endpoint_slots
+        glance = Glance() if props.is_sleeping else await self._glance_quietly(timeout_s)
+        slots = props.total_slots or glance.slots
+        return Probe(version=props.build_info, models=self.listed() or found, slots=slots, idle_slots=glance.idle_slots)
+
+    async def glance(self, *, timeout_s: float) -> Glance:
+        """Counts the slots that are idle, where the server tells."""
+        if not self._slots_told:
+            return Glance()
+        try:
+            slots = _SLOTS.decode(await self.upstream.get("/slots", timeout_s=timeout_s))
+        except (RejectedByBackend, BackendFailed, *UNREADABLE):
+            self._slots_told = False
+            return Glance()
+        return Glance(slots=len(slots) or None, idle_slots=sum(not slot.is_processing for slot in slots))
+
+    async def _glance_quietly(self, timeout_s: float) -> Glance:
+        try:
+            return await self.glance(timeout_s=timeout_s)
+        except RouterError:
+            return Glance()
 
     def _info(self, model: _Model, props: _Props) -> ModelInfo:
         capabilities = {"chat"}
@@ -128,7 +163,7 @@ class LlamaCpp(OpenAICompatible):
             capabilities=frozenset(capabilities),
             context_length=(settings.n_ctx if settings else None) or (meta.n_ctx if meta else None),
             size=meta.size if meta else None,
-            loaded=not props.is_sleeping,
+            loaded=model.status.value == "loaded" if model.status else not props.is_sleeping,
             owned_by="llamacpp",
             created=int(model.created or 0),
         )

@@ -1,6 +1,7 @@
 """Ollama through its native API."""
 
 from contextlib import AbstractAsyncContextManager
+from time import time
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -9,7 +10,7 @@ from msgspec import Struct
 from adapters.exchange import Format, OpenReply, Question
 from adapters.upstream import Upstream
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, Reply, Vectors
-from router.canonical.models import ModelInfo, Probe, canonical_name
+from router.canonical.models import Glance, ModelInfo, Probe, canonical_name, is_passed_on
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import ollama
 from router.dialects.failures import UNREADABLE
@@ -42,6 +43,9 @@ class _Tag(Struct):
     details: _Details | None = None
     capabilities: list[str] | None = None
     context_length: int | None = None
+    expires_at: str | None = None
+    size_vram: int | None = None
+    remote_host: str | None = None
 
 
 class _Tags(Struct):
@@ -61,6 +65,7 @@ class Ollama(Adapter):
     """One Ollama server. Capabilities come from its model list, or once per model from `/api/show`."""
 
     kind: ClassVar[str] = "ollama"
+    glances: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -112,6 +117,11 @@ class Ollama(Adapter):
         models = [await self._info(tag, running, timeout_s) for tag in tags if tag.name or tag.model]
         return Probe(version=version.version, models=tuple(models))
 
+    async def glance(self, *, timeout_s: float) -> Glance:
+        """Asks what is loaded."""
+        loaded = (await self._read(_TAGS, "/api/ps", timeout_s)).models or []
+        return Glance(loaded={tag.name or tag.model: _stays_s(tag) for tag in loaded})
+
     async def _info(self, tag: _Tag, running: dict[str, _Tag], timeout_s: float) -> ModelInfo:
         name = tag.name or tag.model
         key = canonical_name(name)
@@ -132,6 +142,9 @@ class Ollama(Adapter):
             or (tag.details.context_length if tag.details else None),
             size=tag.size,
             loaded=loaded is not None,
+            loaded_s=_stays_s(loaded) if loaded else None,
+            vram=loaded.size_vram if loaded else None,
+            hosted=bool(tag.remote_host) or is_passed_on(name),
             created=ollama.seconds(tag.modified_at),
             owned_by=owner if slash else "library",
         )
@@ -163,6 +176,12 @@ class Ollama(Adapter):
 
     async def aclose(self) -> None:
         await self.upstream.aclose()
+
+
+def _stays_s(tag: _Tag) -> float | None:
+    """How much longer a loaded model stays. None for one that should be gone already: then the clocks differ."""
+    left = ollama.seconds(tag.expires_at or "") - time()
+    return left if left > 0 else None
 
 
 def _translated(capabilities: list[str]) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 from msgspec import Raw, Struct
 
 from router.canonical.events import Frame, UsageReported
-from router.canonical.models import ModelInfo, Probe, canonical_name
+from router.canonical.models import Glance, ModelInfo, Probe, canonical_name
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
 
 ALL_MODELS = "*"
@@ -104,6 +104,9 @@ class Adapter(ABC):
     passive: ClassVar[bool] = False
     """Whether heartbeats leave it alone: its health is what becomes of requests, its models are `known_models`."""
 
+    glances: ClassVar[bool] = False
+    """Whether there is more to see at a `glance` than nothing."""
+
     def __init__(self, config: BackendConfig) -> None:
         self.config = config
 
@@ -117,7 +120,14 @@ class Adapter(ABC):
 
     @abstractmethod
     async def probe(self, *, timeout_s: float) -> Probe:
-        """Looks whether the backend answers, without generating; `timeout_s` bounds the whole look."""
+        """Looks whether the backend answers, without generating; `timeout_s` bounds the whole look.
+
+        Raises BackendLoading for one that is there but has not loaded its model yet.
+        """
+
+    async def glance(self, *, timeout_s: float) -> Glance:  # noqa: ARG002 (nothing is asked)
+        """Looks at what is loaded and idle, in one small question that wakes and loads nothing."""
+        return Glance()
 
     def known_models(self) -> tuple[ModelInfo, ...]:
         """The models that a passive adapter knows of, without asking anybody."""

@@ -1,6 +1,10 @@
 """What is known of a backend's models."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
+
+_CLOUD = ("-cloud", ":cloud")
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):
@@ -8,6 +12,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
     `capabilities` holds chat, tools, vision, embedding, thinking, insert, or is None when the backend does not say;
     `context_length` is what one request may use, in tokens; `size` is bytes; `created` is seconds since 1970.
+    `loaded` is None when the backend does not say; `loaded_s` is for how many seconds more, if nobody asks for it, and
+    `vram` how many bytes of it are on GPUs. A `hosted` model is passed on by its backend to a service elsewhere.
     """
 
     name: str
@@ -15,6 +21,9 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     context_length: int | None = None
     size: int | None = None
     loaded: bool | None = None
+    loaded_s: float | None = None
+    vram: int | None = None
+    hosted: bool = False
     created: int = 0
     owned_by: str = ""
 
@@ -24,12 +33,31 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
 
 class Probe(Struct, frozen=True, kw_only=True):
-    """What one look at a backend that answers found."""
+    """What one look at a backend that answers found; see `Glance` for the slots."""
 
     version: str | None = None
     models: tuple[ModelInfo, ...] = ()
+    slots: int | None = None
+    idle_slots: int | None = None
+
+
+class Glance(Struct, frozen=True, kw_only=True):
+    """What changes with every request; None is not known.
+
+    `loaded` is every loaded model, with how many seconds more it stays so if nobody asks for it. `slots` is how many
+    requests the backend runs at once, `idle_slots` how many of them are free.
+    """
+
+    loaded: Mapping[str, float | None] | None = None
+    slots: int | None = None
+    idle_slots: int | None = None
 
 
 def canonical_name(name: str) -> str:
     """The name under which two spellings of one model are equal: `m` and `m:latest` are."""
     return name.removesuffix(":latest").lower()
+
+
+def is_passed_on(name: str) -> bool:
+    """Whether a name is one that Ollama sends to its own service, also while the model is not in its list."""
+    return canonical_name(name).endswith(_CLOUD)

@@ -37,6 +37,7 @@ class Relay:
 
         async def serve(candidate: Candidate) -> None:
             meter = progress.meter = Meter()
+            began = asyncio.get_running_loop().time()
             adapter = self.fleet.adapters[candidate.target.backend]
             stream = adapter.config.streams(candidate.target.model, wanted=request.stream)
             asked = request if stream == request.stream else replace(request, stream=stream)
@@ -47,7 +48,7 @@ class Relay:
                 meter.content(asyncio.get_running_loop().time())
                 if asked is not request:
                     first = rewritten(first, progress.backend, reply.dialect)
-                self._commit(progress)
+                self._commit(progress, candidate, began=began if request.stream else None)
                 bill = partial(settled, meter, request, self.tokenizer)
                 profile, model = candidate.profile, candidate.target.model
                 split = splitter(profile.split_thinking, model, live=request.stream)
@@ -66,7 +67,7 @@ class Relay:
             if vectors.usage is not None:
                 meter.observe((vectors.usage,))
             progress.dropped = vectors.dropped
-            self._commit(progress)
+            self._commit(progress, candidate)
             return vectors
 
         progress.operation = "embeddings"
@@ -76,11 +77,16 @@ class Relay:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
 
-    def _commit(self, progress: Progress) -> None:
-        """From here on no other backend can take over."""
+    def _commit(self, progress: Progress, candidate: Candidate, *, began: float | None = None) -> None:
+        """From here on no other backend can take over. `began` is when a stream was asked for: that teaches."""
         progress.committed = True
         now = asyncio.get_running_loop().time()
-        self.fleet.health.succeeded(progress.backend, model=progress.model, now=now)
+        health, target, experience = self.fleet.health, candidate.target, self.fleet.experience
+        if began is not None and candidate.resident is not False:
+            experience.speeds.began(target, now - began, now=now)
+        if progress.conversation is not None:
+            experience.affinity.remember(progress.conversation, target)
+        health.succeeded(target.backend, model=target.model, now=now)
 
 
 def _attempt(candidate: Candidate, shown: str) -> Attempt:

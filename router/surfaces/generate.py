@@ -7,7 +7,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from router.dialects import openai_chat
-from router.routing.plan import Wanted
+from router.routing.wanted import wanted_by
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.headers import header
@@ -24,9 +24,7 @@ def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteH
         entry_of(request.scope).operation = "chat"
         body = await read_body(request, max_body_bytes)
         asked = openai_chat.parse_request(body)
-        wanted = Wanted(
-            asked.model, task=header(request.scope, TASK_HEADER) or asked.task, images=asked.has_images, embedding=False
-        )
+        wanted = wanted_by(asked, task=header(request.scope, TASK_HEADER))
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)
 
