@@ -69,6 +69,7 @@ class _Slot(Struct):
     is_processing: bool = False
 
 
+_UNTOLD = frozenset({"embedding", "thinking"})
 _MODELS = msgspec.json.Decoder(_Models)
 _SLOTS = msgspec.json.Decoder(list[_Slot])
 _TOOLS = msgspec.json.Decoder(list[msgspec.Raw] | None)
@@ -161,6 +162,7 @@ class LlamaCpp(OpenAICompatible):
         return ModelInfo(
             name=model.id,
             capabilities=frozenset(capabilities),
+            untold=_UNTOLD if self._tools is not None and self._vision is not None else _UNTOLD | {"tools", "vision"},
             context_length=(settings.n_ctx if settings else None) or (meta.n_ctx if meta else None),
             size=meta.size if meta else None,
             loaded=model.status.value == "loaded" if model.status else not props.is_sleeping,

@@ -27,7 +27,7 @@ RouterError                          status  code
    |- BackendFailed                  502     backend_error
    |- BackendBusy                    503     backend_busy
    |  |- BackendOverloaded           503     overloaded
-   |  `- BackendLoading              503     model_loading
+   |  `- BackendLoading              503     backend_busy
    |- RateLimited                    429     rate_limit_exceeded
    |  `- QuotaExhausted              429     insufficient_quota
    |- BackendTimeout                 504     backend_timeout
@@ -209,8 +209,6 @@ class BackendOverloaded(BackendBusy):
 
 class BackendLoading(BackendBusy):
     """The server answers, but has not loaded its model yet."""
-
-    code = "model_loading"
 
 
 class RateLimited(BackendError):

@@ -11,6 +11,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     """One model of one backend.
 
     `capabilities` holds chat, tools, vision, embedding, thinking, insert, or is None when the backend does not say;
+    `untold` are those that it never says, and so may or may not have.
     `context_length` is what one request may use, in tokens; `size` is bytes; `created` is seconds since 1970.
     `loaded` is None when the backend does not say; `loaded_s` is for how many seconds more, if nobody asks for it, and
     `vram` how many bytes of it are on GPUs. A `hosted` model is passed on by its backend to a service elsewhere.
@@ -18,6 +19,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 
     name: str
     capabilities: frozenset[str] | None = None
+    untold: frozenset[str] = frozenset()
     context_length: int | None = None
     size: int | None = None
     loaded: bool | None = None
@@ -26,6 +28,10 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     hosted: bool = False
     created: int = 0
     owned_by: str = ""
+
+    def lacks(self, capability: str) -> bool:
+        """Whether the model is known not to have the capability."""
+        return self.capabilities is not None and capability not in self.capabilities and capability not in self.untold
 
     def can(self, capability: str) -> bool:
         """Whether the model is known to have the capability."""

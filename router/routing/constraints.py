@@ -59,9 +59,11 @@ def capable_ones(
 
 def _can(target: Target, needs: Sequence[str], health: Health) -> bool:
     info = health[target.backend].by_name.get(canonical_name(target.model))
-    return info is None or info.capabilities is None or info.capabilities.issuperset(needs)
+    if info is None or info.capabilities is None or info.capabilities.issuperset(needs):
+        return True
+    return not any(info.lacks(need) for need in needs)
 
 
 def _lacking(target: Target, needs: Sequence[str], health: Health) -> str:
     info = health[target.backend].model(target.model)
-    return ", ".join(need for need in needs if info is not None and not info.can(need))
+    return ", ".join(need for need in needs if info is not None and info.lacks(need))

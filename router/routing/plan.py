@@ -79,8 +79,8 @@ def plan(
     on local backends and there is none for it.
 
     Ready backends come first, then those that load their only model, then those that are down: with everything down,
-    everything is tried. Within that, targets keep their order, but in a pool (one model on several backends, or a scored
-    alias) the best score comes first, ties by `random`.
+    everything is tried. Within that, targets keep their order, but in a pool (one model on several backends, or a
+    scored alias) the best score comes first, ties by `random`.
     """
     scene = Scene(catalog, health, now, wanted.caller.local_only)
     choice = choose(wanted, scene)
