@@ -67,7 +67,7 @@ def score(standing: Standing, fastest_s: float | None) -> Score:
         UNTOLD if standing.resident is None else LOADED if standing.resident else 0.0,
         CONVERSATION if standing.knows else 0.0,
         FREE * (1.0 - standing.busy / standing.limit),
-        SPEED if answer_s is None or fastest_s is None or answer_s <= 0 else SPEED * fastest_s / answer_s,
+        SPEED if answer_s is None or fastest_s is None or answer_s <= 0 else SPEED * (fastest_s / answer_s),
         _preference(standing.weight),
     )
 
