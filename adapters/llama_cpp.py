@@ -10,7 +10,7 @@ from adapters.exchange import Format
 from adapters.openai_compatible import OpenAICompatible
 from router.canonical.adapter import Attempt, ContextRules
 from router.canonical.events import Frame
-from router.canonical.models import ModelInfo, Probe
+from router.canonical.models import Glance, ModelInfo, Probe
 from router.canonical.request import ChatRequest, Profile, TextPart
 from router.dialects import openai_chat
 from router.dialects.failures import UNREADABLE
@@ -30,8 +30,13 @@ class _Architecture(Struct):
     input_modalities: list[str] = []
 
 
+class _Status(Struct):
+    value: str = ""
+
+
 class _Model(Struct):
     id: str
+    status: _Status | None = None
     aliases: list[str] = []
     meta: _Meta | None = None
     architecture: _Architecture | None = None
@@ -58,10 +63,15 @@ class _Generation(Struct):
 class _Props(Struct):
     default_generation_settings: _Generation | None = None
     total_slots: int | None = None
+    endpoint_slots: bool | None = None
     modalities: _Modalities | None = None
     chat_template_caps: _TemplateCaps | None = None
     build_info: str | None = None
     is_sleeping: bool = False
+
+
+class _Slot(Struct):
+    is_processing: bool = False
 
 
 class _Counted(Struct):
@@ -76,7 +86,9 @@ class _Tokens(Struct):
     tokens: list[int]
 
 
+_UNTOLD = frozenset({"embedding", "thinking"})
 _MODELS = msgspec.json.Decoder(_Models)
+_SLOTS = msgspec.json.Decoder(list[_Slot])
 _COUNTED = msgspec.json.Decoder(_Counted)
 _PROMPT = msgspec.json.Decoder(_Prompt)
 _TOKENS = msgspec.json.Decoder(_Tokens)
@@ -91,7 +103,10 @@ class LlamaCpp(OpenAICompatible):
     strict_end: ClassVar[bool] = True
     max_parallel: ClassVar[int] = 4
     rules: ClassVar[ContextRules] = ContextRules(any_name=True)
+    glances: ClassVar[bool] = True
 
+    _slots_told: bool = True
+    """Whether `/slots` is worth asking: `--no-slots` switches it off until the server is started anew."""
     _tools: bool | None = None
     _vision: bool | None = None
 
@@ -163,7 +178,28 @@ class LlamaCpp(OpenAICompatible):
         if props.modalities is not None:
             self._vision = props.modalities.vision
         found = tuple(self._info(model, props) for model in models.data)
-        return Probe(version=props.build_info, models=self.listed() or found, slots=props.total_slots)
+        if props.endpoint_slots is not None:
+            self._slots_told = props.endpoint_slots
+        glance = Glance() if props.is_sleeping else await self._glance_quietly(timeout_s)
+        slots = props.total_slots or glance.slots
+        return Probe(version=props.build_info, models=self.listed() or found, slots=slots, idle_slots=glance.idle_slots)
+
+    async def glance(self, *, timeout_s: float) -> Glance:
+        """Counts the slots that are idle, where the server tells."""
+        if not self._slots_told:
+            return Glance()
+        try:
+            slots = _SLOTS.decode(await self.upstream.get("/slots", timeout_s=timeout_s))
+        except (RejectedByBackend, BackendFailed, *UNREADABLE):
+            self._slots_told = False
+            return Glance()
+        return Glance(slots=len(slots) or None, idle_slots=sum(not slot.is_processing for slot in slots))
+
+    async def _glance_quietly(self, timeout_s: float) -> Glance:
+        try:
+            return await self.glance(timeout_s=timeout_s)
+        except RouterError:
+            return Glance()
 
     def _info(self, model: _Model, props: _Props) -> ModelInfo:
         capabilities = {"chat"}
@@ -175,10 +211,11 @@ class LlamaCpp(OpenAICompatible):
         return ModelInfo(
             name=model.id,
             capabilities=frozenset(capabilities),
+            untold=_UNTOLD if self._tools is not None and self._vision is not None else _UNTOLD | {"tools", "vision"},
             context_length=(settings.n_ctx if settings else None) or (meta.n_ctx if meta else None),
             trained_length=meta.n_ctx_train if meta else None,
             size=meta.size if meta else None,
-            loaded=not props.is_sleeping,
+            loaded=model.status.value == "loaded" if model.status else not props.is_sleeping,
             owned_by="llamacpp",
             created=int(model.created or 0),
         )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from time import time
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import Struct
 from adapters.exchange import Format, OpenReply, Question
 from adapters.upstream import Upstream
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
-from router.canonical.models import ModelInfo, Probe, canonical_name
+from router.canonical.models import Glance, ModelInfo, Probe, canonical_name, is_passed_on
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import ollama
 from router.dialects.failures import UNREADABLE
@@ -47,6 +48,9 @@ class _Tag(Struct):
     details: _Details | None = None
     capabilities: list[str] | None = None
     context_length: int | None = None
+    expires_at: str | None = None
+    size_vram: int | None = None
+    remote_host: str | None = None
 
 
 class _Tags(Struct):
@@ -87,6 +91,7 @@ class Ollama(Adapter):
     max_parallel: ClassVar[int] = 1
     swaps_models: ClassVar[bool] = True
     rules: ClassVar[ContextRules] = ContextRules(pins=True, cuts=True)
+    glances: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -141,6 +146,11 @@ class Ollama(Adapter):
         models = tuple(self._info(tag, running) for tag in tags if tag.name or tag.model)
         return Probe(version=version.version, models=models)
 
+    async def glance(self, *, timeout_s: float) -> Glance:
+        """Asks what is loaded."""
+        loaded = (await self._read(_TAGS, "/api/ps", timeout_s)).models or []
+        return Glance(loaded={tag.name or tag.model: _stays_s(tag) for tag in loaded})
+
     async def _show_new(self, tags: list[_Tag], timeout_s: float) -> None:
         """Asks about models that it knows nothing of, the more they leave open the sooner; a failure ends it."""
         for tag in self._forget_changed(tags):
@@ -179,6 +189,9 @@ class Ollama(Adapter):
             trained_length=trained,
             size=tag.size,
             loaded=loaded is not None,
+            loaded_s=_stays_s(loaded) if loaded else None,
+            vram=loaded.size_vram if loaded else None,
+            hosted=bool(tag.remote_host) or is_passed_on(name),
             created=ollama.seconds(tag.modified_at),
             owned_by=owner if slash else "library",
         )
@@ -211,6 +224,12 @@ class Ollama(Adapter):
 
     async def aclose(self) -> None:
         await self.upstream.aclose()
+
+
+def _stays_s(tag: _Tag) -> float | None:
+    """How much longer a loaded model stays. None for one that should be gone already: then the clocks differ."""
+    left = ollama.seconds(tag.expires_at or "") - time()
+    return left if left > 0 else None
 
 
 def _translated(capabilities: list[str]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from router.lanes import lanes_of, tell
 from router.relay.attempts import Tracing
 from router.relay.progress import Fleet
 from router.relay.relay import Relay
-from router.routing.catalog import Alias, Catalog, Target
+from router.routing.catalog import Alias, Catalog, Target, Terms
 from router.routing.health import Health
 from router.routing.prober import Prober
 from router.settings import Settings
@@ -32,6 +32,7 @@ from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
 from router.surfaces.drain import Drain
 from router.surfaces.embeddings import embedding_routes
+from router.surfaces.explain import explain_routes
 from router.surfaces.generate import chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
@@ -49,6 +50,7 @@ from router.usage.request_log import log_request
 from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
+USUAL_PARALLEL = 32
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
                    "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
                    "x-turnout-context"]  # fmt: skip
@@ -96,6 +98,7 @@ def build(
     lessons = Lessons(learned.load(), tokenizer)
     queue_metrics = QueueMetrics()
     gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=queue_metrics)
+    fleet = replace(fleet, experience=replace(fleet.experience, waiting=gate.waiting_for))
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
     relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
     metrics = Metrics(labels_from(fleet))
@@ -103,7 +106,7 @@ def build(
     logged = (log_request,) if settings.server.log_requests else ()
     traced = (telemetry.record,) if telemetry else ()
     arrears = Arrears(tokenizer)
-    recorder = Recorder((metrics.record, *logged, *sinks), arrears, at_once=traced)
+    recorder = Recorder((metrics.record, fleet.learn, *logged, *sinks), arrears, at_once=traced)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys(settings.auth.api_keys)
@@ -112,6 +115,7 @@ def build(
             *chat_routes(answering, max_body_bytes=limit),
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
+            *explain_routes(fleet, max_body_bytes=limit),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
             *queue_routes(fleet, gate),
             *metrics_routes(counted, fleet, gate=gate, drain=drain),
@@ -163,7 +167,14 @@ def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog
         aliases={alias.name: alias for alias in aliases if alias.targets},
         tasks=settings.routing.tasks,
         default_model=settings.routing.default_model,
+        terms={name: _terms(backend) for name, backend in enabled.items()},
     )
+
+
+def _terms(backend: BackendSettings) -> Terms:
+    """Ollama does one request at a time unless told otherwise; llama.cpp says itself how many."""
+    usual = {"ollama": 1, "llama_cpp": None}.get(backend.type, USUAL_PARALLEL)
+    return Terms(weight=backend.weight, max_parallel=backend.max_parallel or usual, hosted=backend.is_hosted)
 
 
 def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings]) -> Alias:
@@ -173,6 +184,8 @@ def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings])
         name=name,
         targets=tuple(Target(backend, model) for backend, _, model in targets if backend in enabled),
         tags=frozenset(alias.tags),
+        scored=alias.strategy == "score",
+        local_only=alias.local_only,
         profile=Profile(
             options=alias.options,
             context_length=alias.context_length,

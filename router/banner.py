@@ -10,11 +10,19 @@ from rich.text import Text
 from router.app import Router
 from router.canonical.models import ModelInfo
 from router.relay.progress import Fleet
-from router.routing.health import BackendHealth, Readiness, State
+from router.routing.health import BackendHealth, State
 from router.routing.plan import Plan
+from router.routing.score import Score
+from router.surfaces.explain import STATES
 
 SHOWN_MODELS = 6
-_COLOURS = {State.UP: "green", State.DOWN: "red", State.HALF_OPEN: "yellow", State.UNKNOWN: "dim"}
+_COLOURS = {
+    State.UP: "green",
+    State.DOWN: "red",
+    State.HALF_OPEN: "yellow",
+    State.LOADING: "yellow",
+    State.UNKNOWN: "dim",
+}
 
 
 def welcome(console: Console, router: Router, url: str, *, needs_key: bool) -> None:
@@ -61,11 +69,20 @@ def model_table(fleet: Fleet) -> Table:
 
 
 def route_table(plan: Plan) -> Table:
-    table = Table("order", "backend", "model", "state", "note", title=f"chosen by {plan.reason}", title_justify="left")
+    """The candidates in order, with the points of each if they were scored, then what is out of question."""
+    points = tuple(Score.__struct_fields__) if plan.pooled else ()
+    scored = ("score", *points) if points else ()
+    title = f"chosen by {plan.reason}"
+    table = Table("order", "backend", "model", "state", *scored, "note", title=title, title_justify="left")
     for order, candidate in enumerate(plan.candidates, 1):
-        state = {Readiness.READY: "ready", Readiness.TRIAL: "on trial", Readiness.DOWN: "down"}[candidate.readiness]
-        target = candidate.target
-        table.add_row(str(order), Text(target.backend), Text(target.model), state, Text(candidate.note))
+        target, score = candidate.target, candidate.score
+        numbers = [score.total, *score.parts.values()] if score else []
+        state = STATES[candidate.readiness.value]
+        cells = [f"{number:g}" for number in numbers] or [""] * len(scored)
+        table.add_row(str(order), Text(target.backend), Text(target.model), state, *cells, Text(candidate.note))
+    for gone in plan.rejected:
+        blank = [""] * len(scored)
+        table.add_row("", Text(gone.target.backend), Text(gone.target.model), "out", *blank, Text(gone.why))
     return table
 
 

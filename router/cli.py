@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from random import random
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich_click as click
@@ -95,11 +95,11 @@ def models(config: Path | None) -> None:
 def route(model: str, task: str | None, config: Path | None) -> None:
     """Explain where a request for MODEL would go."""
     from router.banner import route_table
-    from router.routing.plan import Wanted, plan
+    from router.routing.wanted import Wanted
 
     fleet = _looked_at(config).fleet
     try:
-        chosen = plan(Wanted(model, task=task), fleet.catalog, fleet.health, now=0.0, random=random)
+        chosen = fleet.plan(Wanted(model, task=task), now=monotonic())
     except RouterError as error:
         _fail(error.message)
     _terminal().print(route_table(chosen))

@@ -11,6 +11,7 @@ RouterError                          status  code
 |  |- BodyTooLarge                   413     request_too_large
 |  `- BodyTimeout                    408     request_timeout
 |- Unauthorized                      401     invalid_api_key
+|- NotLocal                          403     local_only
 |- UnknownRoute                      404     unknown_route
 |- WrongMethod                       405     method_not_allowed
 |- UnknownModel                      404     model_not_found
@@ -28,7 +29,8 @@ RouterError                          status  code
    |- BackendRefusedKey              502     upstream_auth
    |- BackendFailed                  502     backend_error
    |- BackendBusy                    503     backend_busy
-   |  `- BackendOverloaded           503     overloaded
+   |  |- BackendOverloaded           503     overloaded
+   |  `- BackendLoading              503     backend_busy
    |- RateLimited                    429     rate_limit_exceeded
    |  `- QuotaExhausted              429     insufficient_quota
    |- BackendTimeout                 504     backend_timeout
@@ -118,6 +120,14 @@ class Unauthorized(RouterError):
     status = 401
     code = "invalid_api_key"
     kind = "authentication_error"
+
+
+class NotLocal(RouterError):
+    """Whoever asks, or what is asked for, may not leave for a hosted service, and nothing else is there."""
+
+    status = 403
+    code = "local_only"
+    kind = "invalid_request_error"
 
 
 class UnknownRoute(RouterError):
@@ -222,6 +232,10 @@ class BackendOverloaded(BackendBusy):
     """The service itself has too much to do, whoever asks."""
 
     code = "overloaded"
+
+
+class BackendLoading(BackendBusy):
+    """The server answers, but has not loaded its model yet."""
 
 
 class RateLimited(BackendError):

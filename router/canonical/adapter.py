@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 from msgspec import Raw, Struct
 
 from router.canonical.events import Frame, UsageReported
-from router.canonical.models import ModelInfo, Probe, canonical_name
+from router.canonical.models import Glance, ModelInfo, Probe, canonical_name
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
 
 ALL_MODELS = "*"
@@ -123,6 +123,9 @@ class Adapter(ABC):
 
     rules: ClassVar[ContextRules] = ContextRules()
 
+    glances: ClassVar[bool] = False
+    """Whether there is more to see at a `glance` than nothing."""
+
     def __init__(self, config: BackendConfig) -> None:
         self.config = config
 
@@ -136,7 +139,14 @@ class Adapter(ABC):
 
     @abstractmethod
     async def probe(self, *, timeout_s: float) -> Probe:
-        """Looks whether the backend answers, without generating; `timeout_s` bounds the whole look."""
+        """Looks whether the backend answers, without generating; `timeout_s` bounds the whole look.
+
+        Raises BackendLoading for one that is there but has not loaded its model yet.
+        """
+
+    async def glance(self, *, timeout_s: float) -> Glance:  # noqa: ARG002 (nothing is asked)
+        """Looks at what is loaded and idle, in one small question that wakes and loads nothing."""
+        return Glance()
 
     async def prompt_tokens(self, request: ChatRequest, attempt: Attempt, *, timeout_s: float) -> int | None:  # noqa: ARG002 (whatever is asked)
         """How many tokens the prompt is, by the backend's own count; None where it cannot be asked.

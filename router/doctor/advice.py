@@ -1,13 +1,12 @@
 """From what was found at the backends to what is wrong there and how to mend it. Pure."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 
 from router.doctor import reach
 from router.doctor.findings import LLAMA_CPP, OLLAMA, OPENAI, BackendFindings, Complaint, Findings
 from router.doctor.promises import about_promises
 from router.doctor.reach import CALLED, wrong
-from router.settings.address import LOOPBACK_HOSTS
+from router.settings.address import is_local
 
 KEEPS_CALL_IDS = (0, 12, 10)
 MAX_SKEW_S = 60.0
@@ -108,15 +107,6 @@ def _impatient(backend: BackendFindings) -> Iterator[Complaint]:
             what = f"{place} is {seconds:g} s, shorter than loading a model from disk is likely to take."
             mend = f"Set backends.{backend.name}.{place} to {COLD_LOAD_S:g} or more."
             yield wrong(backend, "impatient", what=what, mend=mend, key=place, severity="warning")
-
-
-def is_local(host: str) -> bool:
-    """Whether a host is this machine or one of the same network: one that loads models itself."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host in LOOPBACK_HOSTS or "." not in host or host.endswith((".local", ".lan", ".home", ".internal"))
-    return address.is_loopback or address.is_private or address.is_link_local
 
 
 def _numbers(version: str) -> tuple[int, ...]:

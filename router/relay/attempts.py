@@ -24,7 +24,7 @@ from router.errors import (
 from router.relay.progress import Fleet, Progress
 from router.relay.visit import Visit
 from router.routing.catalog import Target
-from router.routing.plan import Candidate, Plan, Wanted, plan
+from router.routing.plan import Candidate, Plan, Wanted
 from router.usage.record import FailedAttempt
 
 logger = logging.getLogger(__name__)
@@ -69,8 +69,9 @@ class Attempts:
         `narrow` takes candidates out of the plan.
         """
         now = asyncio.get_running_loop().time()
-        chosen = plan(wanted, self.fleet.catalog, self.fleet.health, now=now, random=random)
-        progress.reason, progress.sole = chosen.reason, len(chosen.candidates) == 1
+        chosen = self.fleet.plan(wanted, now=now)
+        progress.reason, progress.chosen_by = chosen.reason, chosen.chosen_by
+        progress.sole, progress.conversation = len(chosen.candidates) == 1, chosen.conversation
         limit = self.fleet.totals.get(chosen.candidates[0].target.backend)
         deadline = asyncio.timeout(limit)
         try:
@@ -159,6 +160,7 @@ class Attempts:
     def _report(self, candidate: Candidate, progress: Progress, error: RouterError) -> None:
         target = candidate.target
         progress.failed.append(FailedAttempt(target.backend, target.model, type(error).code, error.upstream_id))
+        progress.reason = f"{progress.chosen_by}, {target.backend} failed"
         self._blame(target.backend, target.model, error)
         if isinstance(error, BackendError):
             logger.warning("attempt %d on %s failed: %s", progress.attempts, target, _remembered(error))

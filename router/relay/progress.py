@@ -1,17 +1,21 @@
 """How far a request has come, and what there is to choose from."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import random
 
 from router.admission.gate import Stay
 from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
 from router.canonical.request import ChatRequest
-from router.routing.catalog import Catalog
+from router.routing.catalog import Catalog, Target
 from router.routing.health import Health
+from router.routing.plan import Experience, Plan, plan
+from router.routing.wanted import Wanted
 from router.usage.meter import Meter
 from router.usage.prompt import Count
-from router.usage.record import FailedAttempt
+from router.usage.record import FailedAttempt, RequestRecord
 
 
 @dataclass(slots=True)
@@ -23,13 +27,16 @@ class Progress:
     that of the last attempt, `failed` are those that failed. `stay` is its place at a gate; `waiting` says in a few
     words what it waits for once it has left the line, until the answer begins. `request` is what is asked for, if it is
     a chat. `count` is the prompt's estimate, if one was needed; `is_cut` is whether the backend cut the prompt, and
-    `window` the tokens that its model has room for.
+    `window` the tokens that its model has room for. `conversation` is what the backend that serves is to be
+    remembered by, if it is one of several.
     """
 
     id: str = ""
     operation: str = ""
     request: ChatRequest | None = None
     reason: str = ""
+    chosen_by: str = ""
+    conversation: int | None = None
     attempts: int = 0
     backend: str = ""
     model: str = ""
@@ -58,3 +65,14 @@ class Fleet:
     """The longest a request may take on each backend, in seconds."""
     optional: frozenset[str] = frozenset()
     """Backends that nobody configured: places where one may turn up."""
+    experience: Experience = field(default_factory=Experience)
+
+    def plan(self, wanted: Wanted, *, now: float) -> Plan:
+        """Who may serve a request, in which order; see `router.routing.plan`."""
+        return plan(wanted, self.catalog, self.health, now=now, random=random, experience=self.experience)
+
+    def learn(self, record: RequestRecord) -> None:
+        """A sink: how fast a backend wrote. How soon it began is noted when it does, without the time in line."""
+        if (tokens_per_s := record.tokens_per_s) is not None:
+            now = asyncio.get_running_loop().time()
+            self.experience.speeds.ended(Target(record.backend, record.model), tokens_per_s, now=now)

@@ -42,6 +42,7 @@ class Relay:
 
         async def serve(candidate: Candidate) -> None:
             meter = progress.meter = Meter()
+            began = asyncio.get_running_loop().time()
             adapter = self.fleet.adapters[candidate.target.backend]
             stream = adapter.config.streams(candidate.target.model, wanted=request.stream)
             asked = request if stream == request.stream else replace(request, stream=stream)
@@ -54,7 +55,7 @@ class Relay:
                 meter.content(asyncio.get_running_loop().time())
                 if asked is not request:
                     first = rewritten(first, progress.backend, reply.dialect)
-                self._commit(progress)
+                self._commit(progress, candidate, began=began if request.stream else None)
                 bill = partial(settled, meter, request, self.tokenizer)
                 profile, model = candidate.profile, candidate.target.model
                 split = splitter(profile.split_thinking, model, live=request.stream)
@@ -78,7 +79,7 @@ class Relay:
             if vectors.usage is not None:
                 meter.observe((vectors.usage,))
             progress.dropped = vectors.dropped
-            self._commit(progress)
+            self._commit(progress, candidate)
             return vectors
 
         progress.operation = "embeddings"
@@ -88,11 +89,16 @@ class Relay:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
 
-    def _commit(self, progress: Progress) -> None:
-        """From here on no other backend can take over."""
+    def _commit(self, progress: Progress, candidate: Candidate, *, began: float | None = None) -> None:
+        """From here on no other backend can take over. `began` is when a stream was asked for: that teaches."""
         progress.committed = True
         now = asyncio.get_running_loop().time()
-        self.fleet.health.succeeded(progress.backend, model=progress.model, now=now)
+        health, target, experience = self.fleet.health, candidate.target, self.fleet.experience
+        if began is not None and candidate.resident is not False:
+            experience.speeds.began(target, now - began, now=now)
+        if progress.conversation is not None:
+            experience.affinity.remember(progress.conversation, target)
+        health.succeeded(target.backend, model=target.model, now=now)
 
     def _attempt(self, candidate: Candidate, shown: str) -> Attempt:
         return Attempt(model=candidate.target.model, shown=shown, profile=self._contract.profile(candidate))

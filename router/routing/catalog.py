@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
 from router.canonical.request import Profile
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True, gc=False):
     """A model on a backend."""
 
     backend: str
@@ -21,13 +22,30 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A name for clients: its targets in order, and what it adds to a request."""
+    """A name for clients: its targets in order, and what it adds to a request.
+
+    `scored` targets are equals, of which the best is taken; `local_only` ones on hosted backends are never taken.
+    """
 
     name: str
     targets: tuple[Target, ...]
     tags: frozenset[str] = frozenset()
     profile: Profile = field(default_factory=Profile)
     priority: Priority | None = None
+    scored: bool = False
+    local_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the settings say of a backend; `max_parallel` None is what it says itself. `hosted` is not one's own."""
+
+    weight: float = 1.0
+    max_parallel: int | None = None
+    hosted: bool = False
+
+
+_PLAIN = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +56,7 @@ class Catalog:
     aliases: Mapping[str, Alias] = field(default_factory=dict[str, Alias])
     tasks: Mapping[str, str] = field(default_factory=dict[str, str])
     default_model: str | None = None
+    terms: Mapping[str, Terms] = field(default_factory=dict[str, Terms])
 
     def alias(self, name: str) -> Alias | None:
         """An alias by its name, `name:latest` being the same as `name`."""
@@ -51,6 +70,9 @@ class Catalog:
     def tagged(self, tag: str) -> tuple[Alias, ...]:
         """The aliases that carry a tag, in the order of the file."""
         return tuple(alias for alias in self.aliases.values() if tag in alias.tags)
+
+    def terms_of(self, backend: str) -> Terms:
+        return self.terms.get(backend, _PLAIN)
 
 
 def same_model(left: str, right: str) -> bool:

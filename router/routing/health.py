@@ -3,33 +3,43 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 
-from router.canonical.models import ModelInfo, Probe, canonical_name
+from router.canonical.models import Glance, ModelInfo, Probe, canonical_name
 
 FIRST_COOLDOWN_S = 1.0
 MAX_COOLDOWN_S = 30.0
 
 
 class State(Enum):
-    """UNKNOWN has never been looked at; HALF_OPEN was down and may be tried by one request at a time."""
+    """UNKNOWN has never been looked at; HALF_OPEN was down and may be tried by one request at a time.
+
+    LOADING answers that it is not ready yet because it loads its model.
+    """
 
     UNKNOWN = "unknown"
     UP = "up"
+    LOADING = "loading"
     HALF_OPEN = "half_open"
     DOWN = "down"
 
 
 class Readiness(Enum):
-    """What planning needs to know: use it, let one request try it, or only when nobody else is left."""
+    """What planning needs to know: use it, let one request try it, after those, or only when nobody else is left."""
 
     READY = 0
     TRIAL = 1
-    DOWN = 2
+    LOADING = 2
+    DOWN = 3
 
 
 @dataclass(slots=True)
 class BackendHealth:
-    """One backend; times are seconds of a monotonic clock, latency is seconds."""
+    """One backend; times are seconds of a monotonic clock, latency is seconds.
+
+    `slots` is how many requests it says that it runs at once, `others` how many of them were not ours at the last
+    look. `resident` holds until when each loaded model stays so, and is None while the backend does not say.
+    """
 
     name: str
     state: State = State.UNKNOWN
@@ -47,11 +57,17 @@ class BackendHealth:
     cooldown_s: float = FIRST_COOLDOWN_S
     on_trial: bool = False
     missing: set[str] = field(default_factory=set[str])
+    by_name: dict[str, ModelInfo] = field(default_factory=dict[str, ModelInfo])
+    resident: dict[str, float] | None = None
+    others: int = 0
+    last_used: float | None = None
 
     def readiness(self, now: float) -> Readiness:
         """Whether a request may go there at `now`."""
-        if self.state in {State.UP, State.UNKNOWN}:
+        if self.state is State.UP or self.state is State.UNKNOWN:
             return Readiness.READY
+        if self.state is State.LOADING:
+            return Readiness.LOADING
         may_try = self.state is State.HALF_OPEN or (self.retry_at is not None and now >= self.retry_at)
         return Readiness.TRIAL if may_try and not self.on_trial else Readiness.DOWN
 
@@ -62,8 +78,16 @@ class BackendHealth:
 
     def model(self, name: str) -> ModelInfo | None:
         """What is known of a model, `m` being the same as `m:latest`."""
-        wanted = canonical_name(name)
-        return next((model for model in self.models if canonical_name(model.name) == wanted), None)
+        return self.by_name.get(canonical_name(name))
+
+    def has_loaded(self, model: str, now: float) -> bool | None:
+        """Whether a model, by its canonical name, is loaded at `now`; None when the backend does not say."""
+        return None if self.resident is None else self.resident.get(model, now) > now
+
+    def knows(self, models: tuple[ModelInfo, ...], now: float | None) -> None:
+        """Takes over a list of models."""
+        self.models, self.models_at = models, now
+        self.by_name = {canonical_name(model.name): model for model in reversed(models)}
 
 
 class Health:
@@ -85,30 +109,55 @@ class Health:
         """Starts to keep a backend's state."""
         self._backends.setdefault(backend, BackendHealth(backend))
 
-    def looked(self, backend: str, probe: Probe, *, now: float, latency_s: float) -> None:
-        """A look found the backend answering. After failed requests that only earns it a trial."""
+    def looked(self, backend: str, probe: Probe, *, now: float, latency_s: float, ours: int = 0) -> None:
+        """A look found the backend answering. After failed requests that only earns it a trial. See `glanced`."""
         health = self._backends[backend]
         health.last_seen = health.last_look = now
         health.latency_s = latency_s
         health.version = probe.version or health.version
-        health.models, health.models_at = probe.models, now
-        health.slots = probe.slots
+        health.knows(probe.models, now)
         health.missing.clear()
+        says = any(model.loaded is not None for model in probe.models)
+        loaded = {model.name: model.loaded_s for model in probe.models if model.loaded}
+        glance = Glance(loaded=loaded if says else None, slots=probe.slots, idle_slots=probe.idle_slots)
+        health.resident = None
+        self.glanced(backend, glance, now=now, ours=ours)
         if health.state is State.HALF_OPEN or (health.state is State.DOWN and health.retry_at is not None):
             health.state = State.HALF_OPEN
         else:
             health.state, health.last_error = State.UP, None
 
+    def glanced(self, backend: str, glance: Glance, *, now: float, ours: int = 0) -> None:
+        """What is loaded, and how many slots others have taken. Says nothing about whether it is up.
+
+        `ours` is how many requests were in flight when it was asked, some of which may have ended since.
+        """
+        health = self._backends[backend]
+        if glance.loaded is not None:
+            health.resident = {
+                canonical_name(model): inf if stays is None else now + stays for model, stays in glance.loaded.items()
+            }
+        health.slots = glance.slots or health.slots
+        busy = 0 if glance.slots is None or glance.idle_slots is None else glance.slots - glance.idle_slots
+        health.others = max(0, busy - max(ours, health.in_flight))
+
+    def look_found_loading(self, backend: str, *, now: float) -> None:
+        """It answers, but only that it loads its model: it has been started, so what was before counts no more."""
+        health = self._backends[backend]
+        health.last_seen = health.last_look = now
+        health.state, health.retry_at, health.cooldown_s = State.LOADING, None, FIRST_COOLDOWN_S
+        health.last_error = "loading its model"
+        health.others = 0
+
     def told(self, backend: str, models: tuple[ModelInfo, ...], *, now: float) -> None:
         """The models of a backend that is not looked at. Whether it is up only requests can tell."""
-        health = self._backends[backend]
-        health.models, health.models_at = models, now
+        self._backends[backend].knows(models, now)
 
     def look_failed(self, backend: str, error: str, *, now: float, models_s: float) -> None:
         """A look failed; the next good one brings the backend back. Its models are forgotten after `models_s`."""
         health = self._backends[backend]
         if health.models_at is not None and now - health.models_at > models_s:
-            health.models, health.models_at = (), None
+            health.knows((), None)
         health.last_look = now
         health.last_error = error
         health.state, health.retry_at = State.DOWN, None
@@ -117,6 +166,7 @@ class Health:
         """A request goes to the backend. True when it is the one that tries it: no other may until it `ended`."""
         health = self._backends[backend]
         health.in_flight += 1
+        health.last_used = now
         is_trial = health.readiness(now) is Readiness.TRIAL
         if is_trial:
             health.state, health.on_trial = State.HALF_OPEN, True
@@ -130,10 +180,15 @@ class Health:
             health.on_trial = False
 
     def succeeded(self, backend: str, *, model: str = "", now: float) -> None:
-        """A request was answered: the backend is up, and it has the model."""
+        """A request was answered: the backend is up, and it has the model, loaded.
+
+        Whether another model had to go for it, the next look tells.
+        """
         health = self._backends[backend]
         if health.missing:
             health.missing.discard(canonical_name(model))
+        if health.resident is not None and model:
+            health.resident[canonical_name(model)] = inf
         health.state, health.last_error, health.last_seen = State.UP, None, now
         health.retry_at, health.cooldown_s = None, FIRST_COOLDOWN_S
 

@@ -1,224 +1,200 @@
 """Which backends may serve a request, in which order, and why. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 
-from router.canonical.caller import NOBODY, Caller, Priority
+from msgspec import Struct
+
 from router.canonical.models import canonical_name
 from router.canonical.request import Profile
-from router.errors import NoBackend, RouterError, UnknownModel
-from router.routing.catalog import Alias, Catalog, Target, same_model
-from router.routing.health import Health, Readiness
+from router.routing.affinity import Affinity
+from router.routing.catalog import Alias, Catalog, Target
+from router.routing.choice import NO_PROFILE, Choice, Scene, choose
+from router.routing.constraints import THINKING, Rejected, capable_ones, local_ones
+from router.routing.health import BackendHealth, Health, Readiness
+from router.routing.score import Score, Standing, scores, words
+from router.routing.speed import Speeds
+from router.routing.wanted import Wanted
 
-AUTO = "auto"
-TASK_PREFIX = "task:"
-RETRY_AFTER_S = 5.0
+UNTOLD_PARALLEL = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a plan is made for: the `model` that was asked for, and what the request itself needs.
+class Candidate(Struct, frozen=True):
+    """A model on a backend that may serve the request, with what its alias adds.
 
-    `looks` is the priority that it seems to have, where nobody says which.
+    In a pool it has a `score`, and `resident` says whether its model is loaded, if the backend tells. Nothing new
+    should go to one that is `drained`.
     """
 
-    model: str
-    task: str | None = None
-    images: bool = False
-    embedding: bool = False
-    caller: Caller = NOBODY
-    looks: Priority = Priority.NORMAL
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A model on a backend that may serve the request, with what its alias adds."""
-
     target: Target
-    profile: Profile = field(default_factory=Profile)
+    profile: Profile = NO_PROFILE
     readiness: Readiness = Readiness.READY
     note: str = ""
-    drained: bool = False
     resident: bool | None = None
+    score: Score | None = None
+    drained: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Candidates in the order to try them; `reason` says in a few words how the model was chosen.
+class Plan(Struct, frozen=True):
+    """Candidates in the order to try them.
 
-    `alias` is the one that led to them, if one did. `pooled`: it does not matter which of them answers.
+    `chosen_by` says in a few words how the model was found, `reason` also why the first candidate is the first.
+    `alias` is the one that led to them, if one did. `pooled` candidates are equals that were scored. `conversation` is
+    what the one that serves is remembered by.
     """
 
     candidates: tuple[Candidate, ...]
     reason: str
-    alias: Alias | None = None
+    chosen_by: str = ""
+    rejected: tuple[Rejected, ...] = ()
     pooled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    targets: tuple[Target, ...]
-    reason: str
-    profile: Profile = field(default_factory=Profile)
-    is_pool: bool = False
+    conversation: int | None = None
     alias: Alias | None = None
 
 
+def _nobody_waits(_: str) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
-class _Scene:
-    """What there is, and how it is just now."""
+class Experience:
+    """What was learned from requests; `waiting` is how many wait for a backend just now."""
 
-    catalog: Catalog
-    health: Health
-    now: float
-
-    def is_down(self, backend: str) -> bool:
-        return self.health[backend].readiness(self.now) is Readiness.DOWN
-
-    def is_avoided(self, backend: str) -> bool:
-        return self.health[backend].drained or self.is_down(backend)
+    affinity: Affinity = field(default_factory=Affinity)
+    speeds: Speeds = field(default_factory=Speeds)
+    waiting: Callable[[str], int] = _nobody_waits
 
 
-def plan(wanted: Wanted, catalog: Catalog, health: Health, *, now: float, random: Callable[[], float]) -> Plan:
-    """The candidates for a request; raises UnknownModel when no name leads anywhere, NoBackend when nobody can know.
+_NONE = Experience()
 
-    Ready backends come first in the order of the targets, then those that are down, in the same order: with
-    everything down, everything is tried. What is drained comes last of all. A pool (one model on several backends) is
-    ordered by fewest requests in flight, ties by `random`.
+
+def plan(
+    wanted: Wanted,
+    catalog: Catalog,
+    health: Health,
+    *,
+    now: float,
+    random: Callable[[], float],
+    experience: Experience = _NONE,
+) -> Plan:
+    """The candidates for a request.
+
+    Raises UnknownModel when no name leads anywhere, NoBackend when nobody can know, NotLocal when the request must stay
+    on local backends and there is none for it.
+
+    Ready backends come first, then those that load their only model, then those that are down: with everything down,
+    everything is tried. What is drained comes last of all. Within that, targets keep their order, but in a pool (one
+    model on several backends, or a scored alias) the best score comes first, ties by `random`.
     """
-    scene = _Scene(catalog, health, now)
-    choice = _choose(wanted, scene)
-    targets = list(choice.targets)
+    scene = Scene(catalog, health, now, wanted.caller.local_only)
+    choice = choose(wanted, scene)
+    targets, rejected = choice.targets, ()
+    if choice.local_only or scene.local_only:
+        targets, rejected = local_ones(targets, catalog, health)
+    if len(targets) == 1:
+        return _ordered(choice, targets, rejected, scene)
+    needs = wanted.capabilities
+    if not choice.is_pool:  # whose order is a person's: effort is dropped and said so rather than another model taken
+        needs = tuple(need for need in needs if need != THINKING)
+    targets, incapable = capable_ones(targets, needs, health)
+    rejected += incapable
     if choice.is_pool:
-        targets.sort(key=lambda target: (health[target.backend].in_flight, random()))
-    candidates = [_candidate(target, choice, scene) for target in targets]
-    candidates.sort(key=_last_resort)
-    return Plan(tuple(candidates), choice.reason, choice.alias, choice.is_pool)
+        return _pooled(choice, targets, rejected, _Asking(wanted, scene, random, experience))
+    return _ordered(choice, targets, rejected, scene)
 
 
-def _candidate(target: Target, choice: _Choice, scene: _Scene) -> Candidate:
+def _ordered(choice: Choice, targets: Sequence[Target], rejected: tuple[Rejected, ...], scene: Scene) -> Plan:
+    candidates = [_candidate(target, choice.profile, scene) for target in targets]
+    if len(candidates) > 1:
+        candidates.sort(key=_rank)
+    return Plan(tuple(candidates), choice.reason, choice.reason, rejected, alias=choice.alias)
+
+
+def _candidate(target: Target, profile: Profile, scene: Scene) -> Candidate:
     state = scene.health[target.backend]
-    note = ""
-    readiness = state.readiness(scene.now)
-    if canonical_name(target.model) in state.missing:
-        readiness, note = Readiness.DOWN, "the backend said it does not have this model"
-    elif readiness is Readiness.DOWN:
-        note = state.last_error or "down"
-    elif readiness is Readiness.TRIAL:
-        note = "was down, one request may try it"
-    if state.drained:
-        note = "drained"
-    info = state.model(target.model) if choice.is_pool else None
-    return Candidate(target, choice.profile, readiness, note, state.drained, info.loaded if info else None)
+    readiness, note = _readiness(state, canonical_name(target.model), scene.now)
+    return Candidate(target, profile, readiness, note, drained=state.drained)
 
 
-def _last_resort(candidate: Candidate) -> tuple[bool, bool]:
-    return candidate.drained, candidate.readiness is Readiness.DOWN
+def _readiness(state: BackendHealth, model: str, now: float) -> tuple[Readiness, str]:
+    """Whether it may be asked, and if not as usual, why."""
+    if model in state.missing:
+        return Readiness.DOWN, "the backend said it does not have this model"
+    readiness = state.readiness(now)
+    if readiness is Readiness.READY or state.drained:
+        return readiness, "drained" if state.drained else ""
+    if readiness is Readiness.TRIAL:
+        return readiness, "was down, one request may try it"
+    return readiness, state.last_error or "down"
 
 
-def _choose(wanted: Wanted, scene: _Scene) -> _Choice:
-    if wanted.model.startswith(TASK_PREFIX):
-        return _by_task(wanted.model.removeprefix(TASK_PREFIX), scene)
-    if wanted.model == AUTO:
-        return _automatic(wanted, scene)
-    named = _named(wanted.model, scene)
-    if named is not None:
-        return named
-    if wanted.task:
-        return _by_task(wanted.task, scene)
-    if scene.catalog.default_model is not None:
-        return _default(wanted.model, scene)
-    raise _unknown(wanted.model, scene)
+def _rank(candidate: Candidate) -> int:
+    if candidate.drained:
+        return 3
+    readiness = candidate.readiness
+    return 2 if readiness is Readiness.DOWN else 1 if readiness is Readiness.LOADING else 0
 
 
-def _named(name: str, scene: _Scene) -> _Choice | None:
-    """A choice by alias, by `backend/model`, or by a bare model name that some backend has."""
-    if alias := scene.catalog.alias(name):
-        return _of_alias(alias, f"alias {alias.name}")
-    if target := scene.catalog.target(name):
-        return _Choice((target,), f"backend {target.backend} by name")
-    pool = tuple(
-        Target(backend, model.name)
-        for backend in scene.catalog.backends
-        for model in scene.health[backend].models
-        if same_model(model.name, name)
-    )
-    return _Choice(pool, "model by name", is_pool=True) if pool else None
+class _Asking(Struct, frozen=True):
+    """A request for a pool, and what its targets are judged by."""
+
+    wanted: Wanted
+    scene: Scene
+    random: Callable[[], float]
+    experience: Experience
 
 
-def _of_alias(alias: Alias, reason: str) -> _Choice:
-    return _Choice(alias.targets, reason, alias.profile, alias=alias)
-
-
-def _by_task(task: str, scene: _Scene) -> _Choice:
-    if (name := scene.catalog.tasks.get(task)) and (named := _named(name, scene)):
-        return replace(named, reason=f"task {task}")
-    if tagged := scene.catalog.tagged(task):
-        return _of_alias(_first_usable(tagged, scene), f"task {task} by tag")
-    known = sorted({*scene.catalog.tasks, *(tag for alias in scene.catalog.aliases.values() for tag in alias.tags)})
-    told = f" Known tasks: {', '.join(known)}." if known else ""
-    raise UnknownModel(f"No model is configured for the task '{task[:200]}'.{told}", param="model")
-
-
-def _first_usable(aliases: Sequence[Alias], scene: _Scene) -> Alias:
-    """The first alias with a backend that is neither down nor drained, else the first."""
-    for alias in aliases:
-        if not all(scene.is_avoided(target.backend) for target in alias.targets):
-            return alias
-    return aliases[0]
-
-
-def _automatic(wanted: Wanted, scene: _Scene) -> _Choice:
-    capability = "embedding" if wanted.embedding else "vision" if wanted.images else None
-    if capability is not None:
-        if tagged := scene.catalog.tagged(capability):
-            return _of_alias(_first_usable(tagged, scene), f"auto, {capability}")
-        if found := _capable(capability, scene):
-            return _Choice((found,), f"auto, {capability}")
-    if wanted.embedding:
-        raise _nothing("No embedding model is configured or was found: tag an alias 'embedding'.", scene)
-    if wanted.task:
-        return _by_task(wanted.task, scene)
-    if scene.catalog.default_model is not None:
-        return _default(AUTO, scene)
-    if found := _capable("chat", scene):
-        return _Choice((found,), "auto, first chat model")
-    raise _nothing("No model was found to choose from: set routing.default_model.", scene)
-
-
-def _capable(capability: str, scene: _Scene) -> Target | None:
-    """A model that has the capability: on a backend neither down nor drained before others, loaded before others."""
-    found = [
-        (scene.is_avoided(backend), model.loaded is not True, Target(backend, model.name))
-        for backend in scene.catalog.backends
-        for model in scene.health[backend].models
-        if model.can(capability) or (capability == "chat" and model.capabilities is None)
+def _pooled(choice: Choice, targets: Sequence[Target], rejected: tuple[Rejected, ...], asking: _Asking) -> Plan:
+    conversation = served = None
+    if asking.wanted.messages:
+        conversation, served = asking.experience.affinity.of(asking.wanted.model, asking.wanted.messages)
+    now, health = asking.scene.now, asking.scene.health
+    states = [(health[target.backend], canonical_name(target.model)) for target in targets]
+    standings = [
+        _standing(state, model, asking, target=target, knows=target == served)
+        for (state, model), target in zip(states, targets, strict=True)
     ]
-    return min(found, key=lambda entry: entry[:2])[2] if found else None
+    judged: list[_Judged] = []
+    for (state, model), target, standing, score in zip(states, targets, standings, scores(standings), strict=True):
+        readiness, note = _readiness(state, model, now)
+        candidate = Candidate(target, choice.profile, readiness, note, standing.resident, score, state.drained)
+        judged.append((_rank(candidate), -score.total, asking.random(), candidate, standing, score))
+    judged.sort(key=_order)
+    candidates = tuple(each[3] for each in judged)
+    reason = ", ".join((choice.reason, *_why(judged)))
+    return Plan(
+        candidates,
+        reason,
+        choice.reason,
+        rejected,
+        pooled=True,
+        conversation=conversation,
+        alias=choice.alias,
+    )
 
 
-def _default(asked: str, scene: _Scene) -> _Choice:
-    name = scene.catalog.default_model or ""
-    named = _named(name, scene)
-    if named is None:
-        raise _unknown(asked, scene)
-    return replace(named, reason=f"default model {name}")
+_Judged = tuple[int, float, float, Candidate, Standing, Score]
 
 
-def _unknown(name: str, scene: _Scene) -> RouterError:
-    known = sorted({*scene.catalog.aliases, *_discovered(scene)})
-    close = get_close_matches(name, known, n=3)
-    hint = f" Did you mean {' or '.join(close)}?" if close else " GET /v1/models lists what there is."
-    return _nothing(f"The model '{name[:200]}' does not exist.{hint}", scene)
+def _order(judged: _Judged) -> tuple[int, float, float]:
+    return judged[:3]
 
 
-def _nothing(complaint: str, scene: _Scene) -> RouterError:
-    """Nobody has such a model; but while nobody answers at all, nobody can know."""
-    if not _discovered(scene) and all(scene.is_down(backend) for backend in scene.catalog.backends):
-        return NoBackend("no model server answers: start one, or name one in the settings", retry_after=RETRY_AFTER_S)
-    return UnknownModel(complaint, param="model")
+def _why(judged: Sequence[_Judged]) -> tuple[str, ...]:
+    """What puts the first before the second, of those that are as ready."""
+    first = judged[0]
+    second = judged[1] if len(judged) > 1 and judged[1][0] == first[0] else None
+    return words(first[4], first[5], second[5] if second else None)
 
 
-def _discovered(scene: _Scene) -> set[str]:
-    return {model.name for backend in scene.catalog.backends for model in scene.health[backend].models}
+def _standing(state: BackendHealth, model: str, asking: _Asking, *, target: Target, knows: bool) -> Standing:
+    backend, terms = target.backend, asking.scene.catalog.terms_of(target.backend)
+    speed = asking.experience.speeds.of(target)
+    return Standing(
+        state.has_loaded(model, asking.scene.now),
+        knows,
+        state.in_flight + state.others + asking.experience.waiting(backend),
+        terms.max_parallel or state.slots or UNTOLD_PARALLEL,
+        terms.weight,
+        None if speed is None else speed.answer_s,
+    )

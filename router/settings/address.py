@@ -1,5 +1,6 @@
 """Addresses of backends."""
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 CLAUDE_URL = "https://api.anthropic.com"
@@ -20,6 +21,20 @@ _ENDPOINT_SUFFIXES = (
 )
 
 _NO_ADDRESS = "must be an http or https address, such as http://127.0.0.1:11434"
+
+_OWN_DOMAINS = (".local", ".lan", ".home", ".internal", ".localhost", ".home.arpa")
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine or one of the same network, as far as its name or address tells.
+
+    Names are not looked up: one with a public domain is taken for a stranger's.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host in LOOPBACK_HOSTS or "." not in host or host.endswith(_OWN_DOMAINS)
+    return not address.is_global and not address.is_multicast
 
 
 def normalise_url(url: str) -> str:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, cast
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from router.settings.address import CLAUDE_URL, normalise_url
+from router.settings.address import CLAUDE_URL, is_local, normalise_url
 from router.settings.fields import Key, Seconds, Section
 
 BackendKind = Literal["ollama", "llama_cpp", "openai", "claude"]
@@ -55,6 +56,11 @@ class BackendSettings(Section):
     weight: float = Field(
         default=1, gt=0, description="How much it is preferred where several backends are chosen from by score."
     )
+    local: bool | None = Field(
+        default=None,
+        description="Whether it is your own, so that `local_only` requests may go there. Default: by its address (this "
+        "machine, private addresses, `.local` and the like); `claude` is not. Off for one that passes requests on.",
+    )
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long to wait for it.")
     headers: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further headers sent with every request to it."
@@ -101,6 +107,13 @@ class BackendSettings(Section):
         if not all(value.get_secret_value().replace("\t", " ").isprintable() for value in headers.values()):
             raise ValueError("a header value is one line of printable text")
         return headers
+
+    @property
+    def is_hosted(self) -> bool:
+        """Whether what is sent there leaves for somebody else's machine, as far as settings and address tell."""
+        if self.local is not None:
+            return not self.local
+        return self.type == "claude" or not is_local(urlsplit(self.url).hostname or "")
 
     @model_validator(mode="after")
     def _answers_in_some_way(self) -> "BackendSettings":

@@ -8,7 +8,7 @@ from litestar.types import ASGIApp
 
 from router.admission.priority import of_chat
 from router.dialects import openai_chat
-from router.routing.plan import Wanted
+from router.routing.wanted import wanted_by
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
@@ -27,13 +27,8 @@ def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteH
         caller = caller_of(request.scope)
         body = await read_body(request, max_body_bytes)
         asked = openai_chat.parse_request(body)
-        wanted = Wanted(
-            asked.model,
-            task=header(request.scope, TASK_HEADER) or asked.task,
-            images=asked.has_images,
-            embedding=False,
-            caller=caller,
-            looks=of_chat(stream=asked.stream),
+        wanted = wanted_by(
+            asked, task=header(request.scope, TASK_HEADER), caller=caller, looks=of_chat(stream=asked.stream)
         )
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)

@@ -18,7 +18,10 @@ from router.routing.health import Readiness
 
 
 class Details(Struct):
-    """What OpenAI's shape has no place for; `size` is bytes, `context_length` tokens."""
+    """What OpenAI's shape has no place for; `size` is bytes, `context_length` tokens.
+
+    `loaded` of an alias is whether any target is. `strategy` is ordered or score, `targets` what that chooses from.
+    """
 
     backend: str
     healthy: bool
@@ -28,6 +31,8 @@ class Details(Struct):
     loaded: bool | None = None
     targets: list[str] | None = None
     tags: list[str] | None = None
+    strategy: str | None = None
+    local_only: bool | None = None
 
 
 class Model(Struct):
@@ -65,11 +70,14 @@ def model_routes(fleet: Fleet) -> list[HTTPRouteHandler]:
 def listed(fleet: Fleet) -> Iterator[Model]:
     """Every alias, then every discovered model once: for the first backend that is healthy, if there is one."""
     entries = {canonical_name(alias.name): _of_alias(alias, fleet) for alias in fleet.catalog.aliases.values()}
+    aliases = set(entries)
     for backend in fleet.catalog.backends:
         for model in fleet.health[backend].models:
+            if canonical_name(model.name) in aliases:
+                continue
             known = entries.get(canonical_name(model.name))
             entry = _of_model(backend, model, fleet)
-            if known is None or (known.turnout.targets is None and entry.turnout.healthy > known.turnout.healthy):
+            if known is None or entry.turnout.healthy > known.turnout.healthy:
                 entries[canonical_name(model.name)] = entry
     yield from entries.values()
 
@@ -90,12 +98,20 @@ def _of_alias(alias: Alias, fleet: Fleet) -> Model:
     details.context_length = alias.profile.context_length or info.context_length
     details.targets = [str(target) for target in alias.targets]
     details.tags = sorted(alias.tags) or None
+    details.strategy = "score" if alias.scored else "ordered"
+    details.local_only = alias.local_only or None
+    told = [_is_loaded(target, fleet) for target in alias.targets]
+    details.loaded = any(told) if any(loaded is not None for loaded in told) else None
     return Model(id=alias.name, created=info.created, owned_by="turnout", turnout=details)
 
 
 def _of_model(backend: str, model: ModelInfo, fleet: Fleet) -> Model:
     healthy = is_healthy(fleet, Target(backend, model.name))
     details = _details(backend, model, healthy=healthy)
+    details.loaded = _is_loaded(Target(backend, model.name), fleet)
+    pool = [held.name for held in fleet.health if held.model(model.name) is not None]
+    if len(pool) > 1:
+        details.strategy, details.targets = "score", [f"{name}/{model.name}" for name in pool]
     return Model(id=model.name, created=model.created, owned_by=model.owned_by or backend, turnout=details)
 
 
@@ -106,8 +122,12 @@ def _details(backend: str, info: ModelInfo, *, healthy: bool) -> Details:
         context_length=info.context_length,
         capabilities=None if info.capabilities is None else sorted(info.capabilities),
         size=info.size,
-        loaded=info.loaded,
     )
+
+
+def _is_loaded(target: Target, fleet: Fleet) -> bool | None:
+    now = asyncio.get_running_loop().time()
+    return fleet.health[target.backend].has_loaded(canonical_name(target.model), now)
 
 
 def is_healthy(fleet: Fleet, target: Target) -> bool:

@@ -9,6 +9,7 @@ from router.canonical.adapter import Timeouts
 from router.errors import (
     BackendBusy,
     BackendFailed,
+    BackendLoading,
     BackendRefusedKey,
     BackendTimeout,
     BackendUnreachable,
@@ -250,7 +251,7 @@ async def a_look_that_fails_says_so(opened: Open) -> None:
     meanings: list[tuple[Faults, type[RouterError]]] = [
         (Faults(health="fail"), BackendFailed),
         (Faults(health="hang"), BackendTimeout),
-        (Faults(health="loading"), BackendBusy),
+        (Faults(health="loading"), BackendLoading),
     ]
     async with opened() as party:
         for faults, kind in meanings:

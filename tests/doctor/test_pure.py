@@ -2,18 +2,20 @@
 
 import pytest
 
-from router.doctor.advice import about_backend, is_local
+from router.doctor.advice import about_backend
 from router.doctor.findings import BackendFindings, Contact
+from router.settings.address import is_local
 from router.settings.backends import BackendSettings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "192.168.1.4", "10.0.0.2", "gpu-box", "box.local",
-                                  "host.docker.internal", "169.254.1.1"])  # fmt: skip
+                                  "host.docker.internal", "169.254.1.1", "100.64.0.7", "fd00::1", "box.home.arpa",
+                                  "0.0.0.0"])  # fmt: skip
 def test_a_host_of_the_own_network_loads_models_itself(host):
     assert is_local(host)
 
 
-@pytest.mark.parametrize("host", ["api.openai.com", "8.8.8.8", "2606:4700::1111"])
+@pytest.mark.parametrize("host", ["api.openai.com", "8.8.8.8", "2606:4700::1111", "box.local.example.com"])
 def test_a_host_elsewhere_does_not(host):
     assert not is_local(host)
 

@@ -185,6 +185,38 @@ def test_a_backend_that_turns_up_later_is_kept_too(scene):
     assert [each.name for each in scene.health] == ["desk", "late"]
 
 
+def test_a_backend_that_loads_its_model_is_neither_up_nor_down(scene):
+    scene.health.look_found_loading("desk", now=scene.now)
+    assert (scene.desk.state, scene.readiness) == (State.LOADING, Readiness.LOADING)
+    scene.looked()
+    assert (scene.desk.state, scene.desk.last_error) == (State.UP, None)
+
+
+def test_a_backend_that_was_started_anew_owes_no_trial(scene):
+    scene.failed()
+    scene.health.look_found_loading("desk", now=scene.now)
+    scene.looked()
+    assert scene.readiness is Readiness.READY
+
+
+def test_a_loading_backend_that_answers_is_up(scene):
+    scene.health.look_found_loading("desk", now=scene.now)
+    scene.succeeded()
+    assert scene.desk.state is State.UP
+
+
+def test_a_loading_backend_that_fails_is_down(scene):
+    scene.health.look_found_loading("desk", now=scene.now)
+    scene.failed()
+    assert scene.readiness is Readiness.DOWN
+
+
+def test_a_backend_that_does_not_say_what_is_loaded_says_nothing_by_answering(scene):
+    scene.looked()
+    scene.health.succeeded("desk", model="m", now=scene.now)
+    assert scene.desk.has_loaded("m", scene.now) is None
+
+
 class AnyHistory(RuleBasedStateMachine):
     """Requests, looks and time in any order."""
 
@@ -204,6 +236,10 @@ class AnyHistory(RuleBasedStateMachine):
     @rule()
     def a_look_fails(self):
         self.scene.look_failed()
+
+    @rule()
+    def a_look_finds_it_loading(self):
+        self.scene.health.look_found_loading("desk", now=self.scene.now)
 
     @rule()
     def a_request_starts(self):

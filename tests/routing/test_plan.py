@@ -125,7 +125,7 @@ def test_a_task_leads_where_the_settings_say(wanted):
 def test_a_task_may_lead_to_any_kind_of_name(name):
     found = planned("task:chat", catalog(tasks={"chat": name}))
     assert "desk" in {candidate.target.backend for candidate in found.candidates}
-    assert found.reason == "task chat"
+    assert found.chosen_by == "task chat"
 
 
 def test_a_known_model_comes_before_a_task():

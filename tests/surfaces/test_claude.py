@@ -171,6 +171,8 @@ async def test_claudes_models_are_listed_and_found_by_their_names(alone):
         "loaded": None,
         "targets": None,
         "tags": None,
+        "strategy": None,
+        "local_only": None,
     }
     response = await r.client.post(CHAT, json=asked("claude-haiku-5-5"))
     assert (response.status_code, error_of(response)["code"]) == (404, "model_not_found")
