@@ -153,16 +153,45 @@ def test_a_claim_that_is_overdue_may_come_due_without_an_event():
 
 
 def test_a_load_beside_others_does_not_renew_their_time():
-    scene = swapping(per_backend={BOX: 3})
+    scene = swapping(per_backend={BOX: 3}, per_model={BOX: 1})
     scene.lane.resident(BOX, ["a", "c"], scene.now)
     scene.lane.resident(BOX, [], scene.now)
     scene.ask("a0", model="a", kind="b")
+    scene.ask("a1", model="a", kind="b")
     scene.now += 10
     assert scene.ask("c0", model="c", kind="b") == Granted(load=True)
     scene.leave("c0")
+    scene.ask("i", model="large", kind="i")
     scene.now += 5
-    scene.leave("a0")
-    assert scene.ask("i", model="large", kind="i") == Granted(load=True)
+    assert scene.leave("a0") == ["i"]
+
+
+def test_overdue_models_come_due_at_their_part_of_the_longest_wait():
+    scene = Scene(
+        per_backend={BOX: 2},
+        per_model={BOX: 1},
+        reloading=frozenset({BOX}),
+        min_residency_s=1_000,
+    )
+    for seen in (["a", "b"], ["a", "c"]):
+        scene.lane.resident(BOX, seen, scene.now)
+    scene.lane.resident(BOX, [], scene.now)
+    scene.ask("a0", model="a")
+    scene.ask("c0", model="c")
+    scene.leave("c0")
+    scene.ask("a1", model="a")
+    scene.ask("b1", model="b", at=scene.now - 35)
+    scene.ask("d1", model="d", at=scene.now - 35)
+    assert scene.wait(29) == []
+    assert scene.wait(1) == ["b1"]
+
+
+def test_a_probe_after_the_load_tells_that_the_model_is_gone():
+    scene = swapping()
+    scene.ask("b1", model="b")
+    scene.leave("b1")
+    scene.lane.resident(BOX, [], scene.now)
+    assert scene.ask("b2", model="b") == Granted(load=True)
 
 
 def test_three_models_seen_in_pairs_are_not_taken_to_fit_together():
