@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from openai import AsyncOpenAI
 
-from tests.fakes import FakeBackend
+from tests.fakes import FakeBackend, Faults
 from tests.running import RunningRouter, running
 from tests.surfaces.asking import CHAT, HELLO, alias, asked, backends, calling, error_of, eventually, idle, streamed
 from tests.surfaces.queueing import ANN, BOB, BODY, HOLD, KEYS, NIGHT, QUICK, bearer, key, queue_of, waiting
@@ -156,6 +156,23 @@ async def test_a_full_queue_sends_the_request_on(fake):
             answer = await streamed(r.client, "both")
             assert r.router.fleet.health["desk"].last_error is None
     assert (answer.text, answer.headers["x-turnout-backend"]) == ("I am the other.", "other")
+
+
+async def test_being_turned_away_is_no_attempt(fake):
+    async with FakeBackend(flavour="openai", reply="I am the last.") as last, AsyncExitStack() as stack:
+        names = ("one", "two", "three", "four")
+        config = {
+            "backends": {**backends(dict.fromkeys(names, fake), max_parallel=1), **backends({"last": last})},
+            "models": alias("all", *(f"{name}/fake-chat" for name in (*names, "last"))),
+            "queue": {"max_depth": 1},
+        }
+        fake.faults = Faults(stall_after=2)
+        r = await stack.enter_async_context(running(config))
+        for name in (*names, *names):
+            await stack.enter_async_context(calling(r, body=asked(f"{name}/fake-chat", stream=True)))
+        await waiting(r, 4)
+        answer = await streamed(r.client, "all")
+    assert answer.text == "I am the last."
 
 
 async def test_waiting_in_vain_is_told_inside_a_stream_that_has_begun(fake):
