@@ -128,7 +128,7 @@ class Gate:
                 continue
             verdict = track.lane.ask(claim, now)
             if type(verdict) is Granted:
-                self._admit(stay, claim, load=verdict.load)
+                self._admit(stay, claim, now, load=verdict.load)
                 return
             if type(verdict) is Refused:
                 refusals.append((claim, verdict))
@@ -210,8 +210,7 @@ class Gate:
     def _waits_elsewhere(self, stay: Stay, backend: str) -> bool:
         return any(claim.ticket in self.waiting and claim.backend != backend for claim in stay.claims)
 
-    def _admit(self, stay: Stay, claim: Claim, *, load: bool) -> None:
-        now = asyncio.get_running_loop().time()
+    def _admit(self, stay: Stay, claim: Claim, now: float, *, load: bool) -> None:
         stay.admitted = Admitted(claim, load=load)
         if len(stay.claims) > 1:
             for other in stay.claims:
@@ -254,7 +253,7 @@ class Gate:
                     claim = self._granted.popleft()
                     if (stay := self._dequeue(claim)) is not None:
                         load = self._by_backend[claim.backend].lane.loads(claim.ticket)
-                        self._admit(stay, claim, load=load)
+                        self._admit(stay, claim, now, load=load)
             finally:
                 self._is_delivering = False
         self._arm(track, now)

@@ -108,11 +108,10 @@ class Attempts:
                 if progress.committed or not error.retryable:
                     raise
                 failures.append(error)
-            if isinstance(failures[-1], _TURNED_AWAY):
-                turned_away += 1
-                waiting = deque(other for other in waiting if other not in rivals)
-                continue
-            waiting.remove(candidate)
+            is_turned_away = isinstance(failures[-1], _TURNED_AWAY)
+            turned_away += is_turned_away
+            done_with = rivals if is_turned_away else (candidate,)
+            waiting = deque(other for other in waiting if other not in done_with)
             if progress.attempts - turned_away >= MAX_ATTEMPTS:
                 break
             if failures[-1].blame == "backend":

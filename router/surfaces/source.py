@@ -14,7 +14,7 @@ _CODING = (
     "twinny|vibe|vscode|visualstudiocode|windsurf|zed"
 )
 _CHAT = (
-    "anythingllm|big-agi|chatbox|chatgpt-next-web|cherrystudio|enchanted|hollama|jan|librechat|lobechat|lobe-chat|"
+    "anythingllm|big-agi|chatbox|chatgpt-next-web|cherrystudio|enchanted|hollama|janhq|librechat|lobechat|lobe-chat|"
     "msty|mozilla|nextchat|open-webui|openwebui|sillytavern|typingmind"
 )
 _AS_WORDS = "(?<![a-z0-9])(?:{})(?![a-z0-9])"
@@ -51,10 +51,7 @@ def _named(told: bytes, key_name: str) -> str:
 
 
 def _kind(text: str) -> str:
-    folded = text.lower().replace(" ", "")
-    for spelled in (text.lower(), folded):
-        if _IS_CODING.search(spelled):
-            return CODING_TOOL
-        if _IS_CHAT.search(spelled):
-            return CHAT_UI
-    return ""
+    spelled = text.lower().replace(" ", "-")
+    if _IS_CODING.search(spelled):
+        return CODING_TOOL
+    return CHAT_UI if _IS_CHAT.search(spelled) else ""

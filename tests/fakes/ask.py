@@ -28,6 +28,13 @@ class Ask:
             raise TypeError("the body is not an object")
         return fields
 
+    def asked_model(self) -> str:
+        """Empty when the body names none."""
+        try:
+            return str(self.fields().get("model") or "")
+        except (ValueError, TypeError):
+            return ""
+
     def wants_stream(self) -> bool:
         """What the request asked for; Ollama streams unless told not to."""
         try:

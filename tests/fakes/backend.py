@@ -160,6 +160,8 @@ class FakeBackend(Persona):
         faults = NO_FAULTS if routes.is_management(ask) else self._dial.draw()
         if faults.hang_before_headers:
             await never()
+        if self.load_s is not None:
+            await asyncio.sleep(self.swap_in(ask.asked_model()))
         if faults.first_byte_delay_s:
             await asyncio.sleep(faults.first_byte_delay_s)
         answer = distort(

@@ -4,7 +4,7 @@ import hashlib
 import random
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tests.fakes.journal import Journal
@@ -72,6 +72,9 @@ class Persona:
         """With a key, claude answers nobody who does not send it."""
         self.too_old_to_count = False
         self.counts = True
+        self.load_s: float | None = None
+        """With a number, ollama keeps one model loaded: another one takes so long first, and is noted in `loads`."""
+        self.loads: list[str] = []
         self.journal = Journal()
         self.vocabulary = Vocabulary()
         self._rng = random.Random(0)
@@ -84,6 +87,15 @@ class Persona:
             return next((m for m in self.models if m.name == name), None)
         wanted = full_name(name)
         return next((m for m in self.models if full_name(m.name) == wanted), None)
+
+    def swap_in(self, name: str) -> float:
+        """Has a model loaded instead of all others; how long that takes, in seconds."""
+        wanted = self.find(name)
+        if self.load_s is None or wanted is None or wanted.loaded:
+            return 0.0
+        self.models = [replace(model, loaded=model is wanted) for model in self.models]
+        self.loads.append(wanted.name)
+        return self.load_s
 
     def token(self, length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
         """Random-looking and the same in each run."""

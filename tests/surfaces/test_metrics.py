@@ -139,6 +139,32 @@ async def test_who_leaves_and_who_waits_are_counted(r, fake):
     assert after.value("turnout_requests_total", outcome="client_left") == 2
 
 
+async def test_the_queue_is_counted_by_class_and_refusals_by_reason(fake):
+    fake.faults = Faults(stall_after=2, times=1)
+    body = asked("desk/llama3.2", stream=True)
+    slow = "X-Turnout-Priority: batch\r\n"
+    async with (
+        running({"backends": backends({"desk": fake}), "queue": {"max_depth": 1}}) as r,
+        calling(r, body=body) as first,
+    ):
+        await first.until(b"Hello")
+        async with calling(r, body=body, head=slow) as other:
+            await eventually(lambda: r.router.drain.in_flight == 2)
+            assert (await r.client.post(CHAT, json=body)).status_code == 503
+            during = await now(r)
+            first.leave()
+            await other.until(b"[DONE]")
+        await r.client.post("/v1/router/backends/desk/drain")
+        after = await scraped(r)
+    assert during.value("turnout_requests_waiting", backend="desk") == 1
+    assert during.value("turnout_requests_waiting", **{"backend": "desk", "class": "batch"}) == 1
+    assert during.value("turnout_queue_refusals_total", backend="desk", reason="full") == 1
+    assert after.value("turnout_requests_waiting", backend="desk") == 0
+    assert after.value("turnout_queue_wait_seconds_count", **{"backend": "desk", "class": "batch"}) == 1
+    assert after.value("turnout_queue_wait_seconds_count", **{"backend": "desk", "class": "interactive"}) == 1
+    assert after.value("turnout_backend_drained", backend="desk") == 1
+
+
 async def test_backends_are_shown_as_up_or_down(r):
     await take_down(r, "lab")
     seen = await now(r)
