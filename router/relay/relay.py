@@ -46,7 +46,7 @@ class Relay:
                 first = await (first_content(batches) if request.stream else all_frames(batches))
                 meter.content(asyncio.get_running_loop().time())
                 if asked is not request:
-                    first = rewritten(first, progress.backend, reply.dialect)
+                    first = rewritten(first, progress.backend)
                 self._commit(progress)
                 bill = partial(settled, meter, request, self.tokenizer)
                 profile, model = candidate.profile, candidate.target.model
