@@ -17,7 +17,7 @@ WORKDIR /config
 VOLUME ["/config", "/data"]
 EXPOSE 7070
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-    CMD ["/opt/turnout/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:7070/health/live', timeout=4)"]
+    CMD ["/opt/turnout/bin/python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:7070/health/live', timeout=4)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/opt/turnout/bin/turnout"]
 CMD ["serve", "--config", "/config/turnout.yaml", "--host", "0.0.0.0", "--port", "7070"]
