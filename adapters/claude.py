@@ -99,9 +99,9 @@ class Claude(Adapter):
         raise UnsupportedParameter(f"{self.config.name}: Claude makes no embeddings", param="model")
 
     async def probe(self, *, timeout_s: float) -> Probe:
-        """Reads the model list, which costs nothing; for whoever asks on purpose."""
+        """Reads the model list, which costs nothing; for whoever asks on purpose. Settings do not change it."""
         await self._list(timeout_s)
-        return Probe(models=self.known_models())
+        return Probe(models=tuple(listed.info for listed in self._listed.values()))
 
     def known_models(self) -> tuple[ModelInfo, ...]:
         """The models that the settings name, else those that Claude lists, else those that are known anyhow."""

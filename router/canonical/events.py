@@ -115,10 +115,14 @@ class Ended(Event, frozen=True, gc=False):
 
 
 class Frame(Struct, frozen=True):
-    """One record of an answer: what was said (`raw`, empty if it cannot be forwarded) and what it means."""
+    """One record of an answer: what was said (`raw`, empty if it cannot be forwarded) and what it means.
+
+    `unread` is whether it says something that nobody knows: its fields have types of their own.
+    """
 
     raw: bytes
     events: tuple[Event, ...]
+    unread: bool = False
 
     @property
     def has_content(self) -> bool:

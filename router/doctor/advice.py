@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from router.doctor import reach
-from router.doctor.findings import LLAMA_CPP, OLLAMA, OPENAI, BackendFindings, Complaint, Findings
+from router.doctor.findings import CLAUDE, LLAMA_CPP, OLLAMA, OPENAI, BackendFindings, Complaint, Findings
 from router.doctor.promises import about_promises
 from router.doctor.reach import CALLED, wrong
 from router.settings.address import is_local
@@ -74,6 +74,8 @@ def _without_models(backend: BackendFindings) -> Iterator[Complaint]:
         return
     if backend.kind == OLLAMA:
         mend = "Pull one, for example with `ollama pull llama3.2`."
+    elif backend.kind == CLAUDE:
+        mend = f"Check what the account of backends.{backend.name}.api_key may use."
     else:
         mend = f"Load one there, or name its models in backends.{backend.name}.models."
     yield wrong(backend, "no_models", what="it has no models.", mend=mend)

@@ -12,6 +12,7 @@ from router.settings.backends import BackendSettings
 OLLAMA = "ollama"
 LLAMA_CPP = "llama_cpp"
 OPENAI = "openai"
+CLAUDE = "claude"
 
 
 class Contact(Enum):

@@ -19,6 +19,7 @@ from router.canonical.adapter import Adapter
 from router.canonical.models import Probe
 from router.discovery import OLLAMA_PORT, USUAL_PLACES
 from router.doctor.findings import (
+    CLAUDE,
     LLAMA_CPP,
     NOBODY,
     OLLAMA,
@@ -63,8 +64,13 @@ def _in_container() -> bool:
 
 
 def promises_of(settings: Settings) -> tuple[Promise, ...]:
-    """Every place in the settings that leads to a model."""
-    found: list[Promise] = []
+    """Every place in the settings that leads to a model. Claude's list is complete, so its own `models` are one."""
+    found = [
+        Promise(f"backends.{name}.models", name, model)
+        for name, backend in settings.backends.items()
+        if backend.type == CLAUDE
+        for model in backend.models
+    ]
     for name, alias in settings.models.items():
         for target in alias.targets:
             backend, _, model = target.partition("/")
@@ -96,7 +102,7 @@ class _Look:
     async def findings(self, promises: Sequence[Promise]) -> BackendFindings:
         contact, skew_s = await self._contact()
         found = BackendFindings(name=self._name, settings=self._settings, contact=contact, skew_s=skew_s)
-        if contact is Contact.REFUSED:
+        if contact is Contact.REFUSED and self._settings.type in KNOWN_KINDS:
             return replace(found, elsewhere=await self._elsewhere())
         if contact is not Contact.ANSWERS:
             return found
@@ -131,6 +137,7 @@ class _Look:
         return Contact.ANSWERS, _skew_s(response)
 
     async def _probe(self) -> tuple[Probe | None, RouterError | None]:
+        await self._adapter.warm_up()
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._adapter.probe(timeout_s=self._timeout_s), None

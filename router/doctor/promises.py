@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from router.canonical.models import ModelInfo, canonical_name
-from router.doctor.findings import LLAMA_CPP, OLLAMA, BackendFindings, Complaint, Findings, Promise
+from router.doctor.findings import CLAUDE, LLAMA_CPP, OLLAMA, BackendFindings, Complaint, Findings, Promise
 
 USUAL_OLLAMA = frozenset({"127.0.0.1:11434", "localhost:11434"})
 MAX_NAMED = 5
@@ -28,12 +28,13 @@ def about_promises(findings: Findings) -> Iterator[Complaint]:
 
 
 def _model(backend: BackendFindings, name: str) -> ModelInfo | None:
-    """A llama.cpp server with one model answers to any name."""
+    """A llama.cpp server with one model answers to any name; Claude's models may be named without their date."""
     models = backend.probe.models if backend.probe else ()
     if backend.kind == LLAMA_CPP and len(models) == 1:
         return models[0]
     wanted = canonical_name(name)
-    return next((model for model in models if canonical_name(model.name) == wanted), None)
+    same = re.compile(rf"{re.escape(wanted)}(-\d{{8}})?" if backend.kind == CLAUDE else re.escape(wanted))
+    return next((model for model in models if same.fullmatch(canonical_name(model.name))), None)
 
 
 def _wrong(promise: Promise, code: str, *, what: str, mend: str, severity: str = "error") -> Complaint:

@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from router.doctor.findings import LLAMA_CPP, OLLAMA, OPENAI, BackendFindings, Complaint, Contact
-from router.errors import BackendRefusedKey
+from router.doctor.findings import CLAUDE, LLAMA_CPP, OLLAMA, OPENAI, BackendFindings, Complaint, Contact
+from router.errors import BackendBusy, BackendRefusedKey, RateLimited
 from router.settings.address import LOOPBACK_HOSTS
 
-CALLED = {OLLAMA: "an Ollama server", LLAMA_CPP: "a llama.cpp server", OPENAI: "an OpenAI-compatible server"}
+CALLED = {
+    OLLAMA: "an Ollama server",
+    LLAMA_CPP: "a llama.cpp server",
+    OPENAI: "an OpenAI-compatible server",
+    CLAUDE: "Anthropic's API",
+}
+_NO_WAY = {Contact.UNKNOWN_HOST, Contact.REFUSED, Contact.SILENT}
 
 _START = {OLLAMA: "Start it with `ollama serve`", LLAMA_CPP: "Start it with `llama-server -m MODEL.gguf`"}
 
@@ -21,6 +27,10 @@ def about(backend: BackendFindings, *, in_container: bool = False) -> Complaint 
     refusals = {401, 403} & {said.status for said in backend.identity.said.values()}
     if refusals or isinstance(backend.error, BackendRefusedKey):
         return _refused_key(backend)
+    if backend.kind == CLAUDE and isinstance(backend.error, (BackendBusy, RateLimited)):
+        what = f"it takes no requests for now ({backend.error.message})."
+        mend = "Try again in a minute; if it goes on, look at the limits of the account."
+        return wrong(backend, "busy", what=what, mend=mend, severity="warning")
     if backend.identity.is_loading:
         what, mend = "it is still loading its model.", "Try again in a minute."
         return wrong(backend, "loading", what=what, mend=mend, severity="warning")
@@ -53,6 +63,8 @@ def _unreachable(backend: BackendFindings, *, in_container: bool) -> Complaint:
         case _:
             what = f"{address} does not answer in time."
             mend = f"Check the address in {place}, and that no firewall is in between."
+    if backend.kind == CLAUDE and backend.contact in _NO_WAY:
+        mend = f"Check that this machine gets there (no proxy is used), and {place} if you have set it."
     return wrong(backend, backend.contact.value, what=what, mend=mend, key="url")
 
 

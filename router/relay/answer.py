@@ -8,7 +8,7 @@ from router.canonical.adapter import Reply
 from router.canonical.events import Ended, Event, Finished, Frame, UsageReported
 from router.canonical.fold import fold
 from router.canonical.thinking import Splitter
-from router.dialects import Encoder, openai_chat, sse
+from router.dialects import Encoder, sse
 from router.errors import BackendFailed
 from router.usage.meter import Meter
 
@@ -115,15 +115,13 @@ async def all_frames(batches: AsyncIterator[Sequence[Frame]]) -> list[Frame]:
     return [frame async for batch in batches for frame in batch]
 
 
-def rewritten(frames: Sequence[Frame], backend: str, dialect: str) -> list[Frame]:
+def rewritten(frames: Sequence[Frame], backend: str) -> list[Frame]:
     """An answer that came whole and is wanted as a stream, or the other way round: what it means, without its bytes.
 
-    All of it is in these frames. Raises BackendFailed for one that nobody understands: in OpenAI's format a frame
-    without events is one whose fields have unknown types, in others it only keeps the connection alive.
+    All of it is in these frames. Raises BackendFailed for one that nobody understands.
     """
-    is_readable = dialect != openai_chat.NAME or all(frame.events for frame in frames)
     events = [event for frame in frames for event in frame.events]
-    if not is_readable or not _is_understood(events):
+    if any(frame.unread for frame in frames) or not _is_understood(events):
         raise BackendFailed(f"{backend} gave an answer that cannot be told in another form")
     return [Frame(b"", frame.events) for frame in frames]
 

@@ -54,7 +54,7 @@ class Relay:
                 progress.waiting = ""
                 meter.content(asyncio.get_running_loop().time())
                 if asked is not request:
-                    first = rewritten(first, progress.backend, reply.dialect)
+                    first = rewritten(first, progress.backend)
                 self._commit(progress, candidate, began=began if request.stream else None)
                 bill = partial(settled, meter, request, self.tokenizer)
                 profile, model = candidate.profile, candidate.target.model

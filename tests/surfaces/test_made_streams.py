@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.adapters.party import Party
 from tests.fakes import FakeBackend, Faults, Scripted
 from tests.running import running
 from tests.surfaces.asking import CHAT, alias, asked, backends, error_of, saying, streamed
@@ -185,6 +186,28 @@ async def test_a_whole_answer_that_nobody_understands_is_not_made_an_empty_strea
         async with running(config(fake, **setting)) as r:
             response = await r.client.post(CHAT, json=asked("a", stream=True))
     assert (response.status_code, error_of(response)["type"]) == (502, "server_error")
+
+
+UNKNOWN = [{"type": "text", "text": "Hi"}]
+
+
+@pytest.mark.parametrize(
+    ("flavour", "odd"),
+    [
+        ("openai", {"id": "c", "model": "m", "choices": [{"delta": {"content": UNKNOWN}}]}),
+        ("claude", {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": UNKNOWN}}),
+    ],
+)
+@pytest.mark.parametrize("known", [False, True])
+async def test_only_a_piece_that_nobody_understands_spoils_a_stream_that_is_told_whole(flavour, odd, known):
+    empty = {"id": "c", "model": "m", "choices": []} if flavour == "openai" else {"type": "ping"}
+    async with FakeBackend(flavour=flavour) as fake:
+        party = Party(flavour, fake, None)
+        lines = [party.chunk(content="Hi"), empty if known else odd, *party.end()]
+        fake.script(party.chat_path, Scripted(lines=lines))
+        async with running(config(fake, stream_only=["*"])) as r:
+            response = await r.client.post(CHAT, json=asked("a"))
+    assert response.status_code == (200 if known else 502)
 
 
 async def test_claude_streams_a_whole_answer_and_tells_a_stream_whole():

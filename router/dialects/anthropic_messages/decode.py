@@ -174,7 +174,7 @@ class StreamDecoder:
         try:
             record = wire.RECORD.decode(text)
         except msgspec.ValidationError:
-            return Frame(event + b"\n\n", ())
+            return Frame(event + b"\n\n", (), unread=True)
         except UNREADABLE:
             self.failure = StreamBroken("the backend sent a piece that is not valid JSON")
             return None

@@ -206,7 +206,7 @@ class StreamDecoder:
         except UNREADABLE:
             self.failure = StreamBroken("the backend sent a piece that is not valid JSON")
             return ()
-        return (Frame(event + b"\n\n", ()),) if chunk is None else self._framed(event, text, chunk)
+        return (Frame(event + b"\n\n", (), unread=True),) if chunk is None else self._framed(event, text, chunk)
 
     def _framed(self, event: bytes, text: bytes, chunk: _Chunk) -> tuple[Frame, ...]:
         """What was said, and apart from it a count that came along."""
