@@ -11,12 +11,12 @@ import pytest
 from router.canonical.adapter import Attempt
 from router.dialects import openai_chat
 from tests.e2e.real_llama import real_llama
-from tests.running import running
+from tests.running import RunningRouter, running
 from tests.surfaces.asking import CHAT, asked, error_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
-CONTEXT = 512
+CONTEXT = 256
 SENTENCE = "The harbour master wrote down every ship that came in before the storm. "
 
 
@@ -72,17 +72,24 @@ async def test_near_the_limit_its_own_count_decides_to_the_token(anyio_backend):
         real_llama(context=CONTEXT) as llama,
         running({"backends": {"cpp": {"type": "llama_cpp", "url": llama.url}}}) as r,
     ):
-        adapter = r.router.fleet.adapters["cpp"]
-        body = json.dumps(asked("smollm2", messages=long(32), max_tokens=1)).encode()
-        exact = await adapter.prompt_tokens(
-            openai_chat.parse_request(body), Attempt(model="smollm2", shown="smollm2"), timeout_s=10
-        )
-        assert 0.85 * CONTEXT < exact < CONTEXT - 1
+        exact = await counted(r, long(13))
+        padded = [*long(13)]
+        padded[0]["content"] += "ship " * (CONTEXT - exact - 3)
+        exact = await counted(r, padded)
         room = CONTEXT - exact
-        fits = await r.client.post(CHAT, json=asked("smollm2", messages=long(32), max_tokens=room))
-        over = await r.client.post(CHAT, json=asked("smollm2", messages=long(32), max_tokens=room + 1))
+        assert 0 < room < 10
+        fits = await r.client.post(CHAT, json=asked("smollm2", messages=padded, max_tokens=room))
+        over = await r.client.post(CHAT, json=asked("smollm2", messages=padded, max_tokens=room + 1))
     assert (fits.status_code, fits.json()["usage"]["prompt_tokens"]) == (200, exact)
     assert f"you requested {CONTEXT + 1} tokens ({exact} in the messages" in error_of(over)["message"]
+
+
+async def counted(r: RunningRouter, messages: list[dict[str, str]]) -> int:
+    request = openai_chat.parse_request(json.dumps({"model": "smollm2", "messages": messages}).encode())
+    adapter = r.router.fleet.adapters["cpp"]
+    exact = await adapter.prompt_tokens(request, Attempt(model="smollm2", shown="smollm2"), timeout_s=10)
+    assert exact is not None
+    return exact
 
 
 async def test_reasoning_may_be_bounded_without_bounding_the_answer(anyio_backend):
