@@ -14,9 +14,8 @@ from router.canonical.models import Glance, ModelInfo, Probe
 from router.canonical.request import ChatRequest, Profile, TextPart
 from router.dialects import openai_chat
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendError, BackendFailed, RejectedByBackend, RouterError, UnsupportedParameter
+from router.errors import BackendFailed, ModelMissing, RejectedByBackend, RouterError, UnsupportedParameter
 
-COUNTLESS = frozenset({404, 501})
 BUDGETS = ("reasoning_budget_tokens", "thinking_budget_tokens")
 
 
@@ -149,8 +148,8 @@ class LlamaCpp(OpenAICompatible):
         try:
             answer = await self.upstream.fetch("POST", "/v1/chat/completions/input_tokens", body, timeout_s=timeout_s)
             return _COUNTED.decode(answer).input_tokens
-        except (RejectedByBackend, BackendError) as error:
-            if has_images or error.status not in COUNTLESS:
+        except (RejectedByBackend, BackendFailed, ModelMissing):
+            if has_images:
                 return None
         answer = await self.upstream.fetch("POST", "/apply-template", body, timeout_s=timeout_s)
         asked = {"content": _PROMPT.decode(answer).prompt, "add_special": True}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from router.doctor import reach
 from router.doctor.findings import CLAUDE, LLAMA_CPP, OLLAMA, OPENAI, BackendFindings, Complaint, Findings
-from router.doctor.promises import about_promises
+from router.doctor.promises import about_conflicts, about_promises
 from router.doctor.reach import CALLED, wrong
 from router.settings.address import is_local
 
@@ -26,7 +26,7 @@ def complaints(findings: Findings) -> list[Complaint]:
         found.append(_nobody_here(looked_around=bool(findings.optional)))
     for backend in expected:
         found += about_backend(backend, in_container=findings.in_container)
-    return [*found, *about_promises(findings)]
+    return [*found, *about_promises(findings), *about_conflicts(findings)]
 
 
 def _is_absent(backend: BackendFindings, findings: Findings) -> bool:

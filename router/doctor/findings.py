@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from router.canonical.models import Probe
 from router.errors import RouterError
 from router.settings.backends import BackendSettings
+from router.usage.calibration import Kind, Ratio
 
 OLLAMA = "ollama"
 LLAMA_CPP = "llama_cpp"
@@ -98,12 +99,13 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything; `optional` backends are only looked for."""
+    """Everything; `optional` backends are only looked for, `estimates` is what is known of those of prompts."""
 
     backends: tuple[BackendFindings, ...]
     promises: tuple[Promise, ...] = ()
     optional: frozenset[str] = frozenset()
     in_container: bool = False
+    estimates: tuple[tuple[Kind, Ratio], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from router.doctor.findings import (
 from router.errors import RouterError
 from router.settings import Settings
 from router.settings.backends import BackendSettings
+from router.usage.calibration_file import CalibrationFile
 
 USUAL_PORTS = (OLLAMA_PORT, *(port for _, port in USUAL_PLACES.values()))
 PATHS = ("/", "/api/version", "/v1/models", "/props", "/health")
@@ -56,7 +57,8 @@ async def examine(
         for name, backend in enabled.items()
     )
     backends = await asyncio.gather(*(look.findings(promises) for look in looks))
-    return Findings(tuple(backends), promises, optional, in_container=_in_container())
+    estimates = tuple(CalibrationFile(settings.server.data_folder).load())
+    return Findings(tuple(backends), promises, optional, in_container=_in_container(), estimates=estimates)
 
 
 def _in_container() -> bool:

@@ -27,6 +27,22 @@ def about_promises(findings: Findings) -> Iterator[Complaint]:
             yield from _context(promise, backend, info)
 
 
+def about_conflicts(findings: Findings) -> Iterator[Complaint]:
+    """Aliases that make an Ollama server load one model now with this context length, now with that."""
+    kinds = {backend.name: backend.kind for backend in findings.backends}
+    first: dict[tuple[str, str], Promise] = {}
+    for promise in findings.promises:
+        if promise.context_length is None or kinds.get(promise.backend) != OLLAMA:
+            continue
+        other = first.setdefault((promise.backend, canonical_name(promise.model)), promise)
+        if other.context_length != promise.context_length:
+            what = (
+                f"{promise.backend} loads {promise.model} anew whenever requests for {other.place} and this alternate."
+            )
+            mend = f"Give both the same context_length, such as {other.context_length}."
+            yield _wrong(promise, "reloads", what=what, mend=mend, severity="warning")
+
+
 def _model(backend: BackendFindings, name: str) -> ModelInfo | None:
     """A llama.cpp server with one model answers to any name; Claude's models may be named without their date."""
     models = backend.probe.models if backend.probe else ()

@@ -7,6 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from router.doctor.findings import BackendFindings, Complaint, Contact, Findings
+from router.usage.calibration import Kind, Ratio
 
 _STYLES = {"error": "red", "warning": "yellow"}
 
@@ -20,6 +21,8 @@ def lines(findings: Findings, complaints: Sequence[Complaint]) -> Iterator[Text]
         worst = "error" if any(complaint.severity == "error" for complaint in mine) else "warning"
         mark = Text(worst if mine else "ok", style=_STYLES[worst] if mine else "green")
         yield Text.assemble(mark, f"  {backend.name}: {_described(backend)}")
+    for kind, ratio in findings.estimates:
+        yield Text(f"      estimates for {_kind(kind)}: off by {_errors(ratio)}, {ratio.samples} requests")
     for complaint in complaints:
         mark = Text(complaint.severity, style=_STYLES[complaint.severity])
         yield Text.assemble("\n", mark, f"  {complaint.place}: {complaint.what}")
@@ -41,7 +44,28 @@ def document(findings: Findings, complaints: Sequence[Complaint]) -> dict[str, A
         }
         for backend in findings.backends
     ]
-    return {"ok": not complaints, "backends": backends, "complaints": [asdict(complaint) for complaint in complaints]}
+    estimates = [
+        {
+            "type": kind.backend,
+            "model": kind.model,
+            "text": "foreign" if kind.foreign else "plain",
+            "factor": ratio.factor,
+            "error_before": ratio.before,
+            "error_after": ratio.after,
+            "samples": ratio.samples,
+        }
+        for kind, ratio in findings.estimates
+    ]
+    told = [asdict(complaint) for complaint in complaints]
+    return {"ok": not complaints, "backends": backends, "estimates": estimates, "complaints": told}
+
+
+def _kind(kind: Kind) -> str:
+    return f"{kind.backend} {kind.model}{', beyond ASCII' if kind.foreign else ''}"
+
+
+def _errors(ratio: Ratio) -> str:
+    return f"{ratio.before:.0%} before calibration, {ratio.after:.0%} after"
 
 
 def _concerns(complaint: Complaint, backend: str) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from router.canonical.request import Profile
 from router.dialects import openai_chat
-from router.dialects.anthropic_messages import Rendered, render_request, traits_of
+from router.dialects.anthropic_messages import Rendered, counting, render_request, traits_of
 from router.errors import BadRequest, InvalidParameter, UnsupportedParameter, UnsupportedValue
 
 SONNET, OPUS, HAIKU, OLD = "claude-sonnet-5", "claude-opus-5-5", "claude-haiku-5-5", "claude-haiku-4-5"
@@ -357,3 +357,38 @@ def test_any_history_keeps_claudes_rules_or_is_refused(messages, model):
         assert len(set(used)) == len(used)
         answered = ids(after, "tool_use_id") if used else []
         assert used == answered
+
+
+ROOM = Profile(max_tokens=1_000, thinking_tokens=4_000)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "expected"),
+    [
+        ("claude-opus-4-6", {"reasoning_effort": "high"}, 5_000),
+        ("claude-opus-4-6", {}, 1_000),
+        ("claude-sonnet-5", {}, 5_000),
+        ("claude-sonnet-5", {"reasoning_effort": "none"}, 1_000),
+        ("claude-sonnet-5", {"max_tokens": 16}, 4_016),
+    ],
+)
+def test_thinking_gets_its_own_room_where_there_will_be_some(model, fields, expected):
+    assert sent(model, profile=ROOM, **fields)["max_tokens"] == expected
+
+
+def test_a_model_with_a_thinking_budget_gets_the_aliases():
+    found = sent("claude-haiku-4-5", profile=ROOM, reasoning_effort="low")
+    assert (found["max_tokens"], found["thinking"]) == (5_000, {"type": "enabled", "budget_tokens": 4_000})
+
+
+def test_no_room_is_made_beyond_what_the_model_can_say():
+    profile = Profile(max_tokens=63_000, thinking_tokens=4_000)
+    found = sent("claude-haiku-4-5", profile=profile, reasoning_effort="low", max_tokens=63_000)
+    assert (found["max_tokens"], found["thinking"]["budget_tokens"]) == (64_000, 1_024)
+
+
+def test_a_count_is_asked_for_with_all_that_is_counted():
+    body = rendered(stream=True, stop="x", user="u", tools=[TOOL]).body
+    counted = json.loads(counting(body))
+    assert set(json.loads(body)) - set(counted) == {"max_tokens", "stream", "stop_sequences", "metadata"}
+    assert {"messages", "model", "tools"} <= set(counted)

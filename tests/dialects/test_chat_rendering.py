@@ -72,3 +72,20 @@ def test_a_request_of_another_format_cannot_be_sent_yet():
     other = ChatRequest(model="m", messages=request.messages, wire=type(request.wire)("anthropic_messages", {}))
     with pytest.raises(UnsupportedParameter):
         openai_chat.render_request(other, "m", Profile(), {})
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ({}, {"max_tokens": 1100}),
+        ({"max_completion_tokens": 50}, {"max_completion_tokens": 1050}),
+        ({"max_tokens": 50, "reasoning_effort": "none"}, {"max_tokens": 50}),
+    ],
+)
+def test_reasoning_takes_nothing_from_the_answers_tokens(asked, sent):
+    found = rendered(parsed(**asked), Profile(max_tokens=100, thinking_tokens=1000))
+    assert {key: value for key, value in found.items() if key.startswith("max")} == sent
+
+
+def test_without_a_limit_there_is_none_to_raise():
+    assert "max_tokens" not in rendered(parsed(), Profile(thinking_tokens=1000))

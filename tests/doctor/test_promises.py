@@ -102,3 +102,11 @@ async def test_aliases_of_a_backend_that_does_not_answer_are_not_blamed(ollama):
     config = leading(ollama, alias("fast", "desk/llama3.2"))
     await ollama.stop()
     assert [complaint.code for complaint in await told(config)] == ["refused"]
+
+
+async def test_aliases_that_load_one_model_differently_are_told(ollama):
+    model = "desk/qwen2.5-coder:7b"
+    models = alias("a", model, context_length=4096) | alias("b", model, context_length=8192)
+    complaint = await only(leading(ollama, models))
+    assert (complaint.code, complaint.place, complaint.severity) == ("reloads", "models.b", "warning")
+    assert await told(leading(ollama, alias("a", model, context_length=4096) | alias("c", model))) == []

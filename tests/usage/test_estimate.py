@@ -9,15 +9,18 @@ import pytest
 
 from router.canonical.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStarted, UsageReported
 from router.dialects import openai_embeddings
+from router.usage.calibration import UNKNOWN
 from router.usage.estimate import settled, settled_embedding
 from router.usage.meter import Meter
 from router.usage.prompt import (
     IMAGE_TOKENS,
+    MARGIN,
     MAX_CHARS,
     MAX_MESSAGES,
     MESSAGE_TOKENS,
     REPLY_TOKENS,
     TOOL_TOKENS,
+    Count,
     prompt_count,
 )
 from router.usage.tokenizer import Tokenizer
@@ -139,3 +142,36 @@ async def test_estimates_made_at_the_same_time_do_not_mix(tokenizer):
     requests = [parsed(messages=[ONE] * count) for count in range(1, 30)]
     found = await asyncio.gather(*(prompt_count(request, tokenizer) for request in requests))
     assert [count.tokens for count in found] == [count * PER_ONE + REPLY_TOKENS for count in range(1, 30)]
+
+
+async def test_what_is_counted_says_how_far_it_may_be_off(tokenizer):
+    english = await prompt_count(parsed(messages=[{"role": "user", "content": "hello world " * 500}]), tokenizer)
+    hindi = await prompt_count(parsed(messages=[{"role": "user", "content": "नमस्ते दुनिया " * 500}]), tokenizer)
+    assert (english.foreign, hindi.foreign) == (False, True)
+    for count in (english, hindi):
+        likely, low, high = count.corrected(UNKNOWN)
+        assert low < likely < high
+    assert hindi.text / hindi.corrected(UNKNOWN)[1] > english.text / english.corrected(UNKNOWN)[1]
+
+
+def test_a_known_model_is_corrected_and_trusted():
+    ratio = UNKNOWN
+    for _ in range(50):
+        ratio = ratio.learned(1_000, 1_300)
+    likely, low, high = Count(2_000.0, foreign=True).corrected(ratio)
+    assert likely == pytest.approx(2_600, abs=5)
+    assert low == pytest.approx(2_600 / (1 + MARGIN), rel=0.01)
+    assert high == pytest.approx(2_600 * (1 + MARGIN), rel=0.01)
+
+
+def test_images_may_be_many_tokens_or_few():
+    likely, low, high = Count(10.0, images=2).corrected(UNKNOWN)
+    assert low < likely == 10 + 2 * IMAGE_TOKENS < high
+
+
+async def test_a_count_that_is_only_a_guess_says_so():
+    closed = Tokenizer()
+    await closed.aclose()
+    count = await prompt_count(parsed(messages=[ONE]), closed)
+    assert count.guessed
+    assert count.corrected(UNKNOWN)[1] < count.tokens / 3
