@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from router.routing.catalog import Target
 from tests.fakes import FakeBackend, FakeModel, Faults
 from tests.running import RunningRouter, running
 from tests.surfaces.asking import CHAT, HELLO, alias, asked, backends, error_of, streamed, take_down
@@ -290,3 +291,12 @@ async def test_speed_is_learned_from_streams(boxes):
     told = {each["backend"]: each["parts"]["speed"] for each in (await boxes.explained())["candidates"]}
     assert told["right"] == 10.0
     assert told["left"] < 8.0
+
+
+async def test_the_time_of_a_load_is_not_taken_for_slowness(boxes):
+    boxes.left.faults = Faults(first_byte_delay_s=0.05)
+    for name in ("left", "right"):
+        await streamed(boxes.r.client, f"{name}/big")
+    speeds = boxes.r.router.fleet.experience.speeds
+    assert speeds.of(Target("left", "big")) is None
+    assert speeds.of(Target("right", "big")).first_token_s.value > 0
