@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from router.admission.gate import Gate
 from router.canonical.adapter import Attempt, Vectors
+from router.canonical.models import canonical_name
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.canonical.thinking import splitter
 from router.relay.answer import Answer, all_frames, first_content, rewritten
@@ -94,7 +95,8 @@ class Relay:
         progress.committed = True
         now = asyncio.get_running_loop().time()
         health, target, experience = self.fleet.health, candidate.target, self.fleet.experience
-        if began is not None and candidate.resident is not False:
+        was_loaded = health[target.backend].has_loaded(canonical_name(target.model), now) is not False
+        if began is not None and was_loaded and candidate.resident is not False:
             experience.speeds.began(target, now - began, now=now)
         if progress.conversation is not None:
             experience.affinity.remember(progress.conversation, target)

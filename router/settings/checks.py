@@ -3,11 +3,12 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from router.settings.address import CLAUDE_URL, LOOPBACK_HOSTS
+from router.settings.address import CLAUDE_URL, LOOPBACK_HOSTS, is_local, normalise_url
 from router.settings.fields import Location
 
 
@@ -30,7 +31,8 @@ def cross_check(document: Mapping[str, JsonValue]) -> list[Conflict]:
 
     Takes the file as plain values and skips what has the wrong shape, so it also works beside other errors.
     """
-    return [*_exposed(document), *_keyless(document), *_leading_nowhere(document), *_grouped(document)]
+    found = (_exposed, _keyless, _leading_nowhere, _leading_away, _grouped)
+    return [conflict for check in found for conflict in check(document)]
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
@@ -75,6 +77,36 @@ def _leading_nowhere(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
     for task, name in _mapping(routing.get("tasks")).items():
         yield from _unless_it_leads(name, ("routing", "tasks", task), backends=backends, aliases=models)
     yield from _unless_it_leads(default, ("routing", "default_model"), backends=backends, aliases=models)
+
+
+def _leading_away(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    """Aliases that must stay local and cannot."""
+    backends = _mapping(document.get("backends"))
+    for alias, settings in _mapping(document.get("models")).items():
+        model = _mapping(settings)
+        targets = model.get("targets")
+        named = {target.partition("/")[0] for target in _texts(targets)}
+        if model.get("local_only") is True and named and all(_is_hosted(backends.get(name)) for name in named):
+            hint = "add a local target, or set local: true on a backend that is your own"
+            yield Conflict(("models", alias, "local_only"), "no target of it is local", hint)
+
+
+def _is_hosted(settings: JsonValue) -> bool:
+    """As the settings of a backend see it; what cannot be told is not."""
+    backend = _mapping(settings)
+    local, url = backend.get("local"), backend.get("url")
+    if isinstance(local, bool):
+        return not local
+    if backend.get("type") == "claude" or not isinstance(url, str):
+        return backend.get("type") == "claude"
+    try:
+        return not is_local(urlsplit(normalise_url(url)).hostname or "")
+    except ValueError:
+        return False
+
+
+def _texts(value: JsonValue) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _grouped(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:

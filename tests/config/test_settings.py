@@ -246,3 +246,22 @@ def test_a_backend_is_in_one_group_at_most():
         Conflict(("groups", "two", "members", 0), '"desk" is in a group already'),
         Conflict(("groups", "two", "members", 1), '"dask" is not in backends', 'did you mean "desk"?'),
     ]
+
+
+@pytest.mark.parametrize(
+    ("backend", "is_conflict"),
+    [
+        ({"type": "claude"}, True),
+        ({"type": "claude", "local": True}, False),
+        ({"type": "openai", "url": "https://api.example.com/v1"}, True),
+        ({"type": "openai", "url": "https://api.example.com/v1", "local": True}, False),
+        ({"type": "ollama", "url": "desk:11434"}, False),
+        ({"type": "ollama", "url": "http://127.0.0.1", "local": False}, True),
+        ({"type": "ollama", "url": "not an address at all"}, False),
+    ],
+)
+def test_an_alias_that_must_stay_local_and_cannot_is_a_conflict(backend, is_conflict):
+    models = {"mine": {"targets": ["there/m"], "local_only": True}}
+    hint = "add a local target, or set local: true on a backend that is your own"
+    found = Conflict(("models", "mine", "local_only"), "no target of it is local", hint)
+    assert cross_check({"backends": {"there": {**backend, "api_key": "k"}}, "models": models}) == [found] * is_conflict

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from router.routing.catalog import Target
 from tests.fakes import FakeBackend, FakeModel, Faults
 from tests.running import RunningRouter, running
 from tests.surfaces.asking import CHAT, HELLO, alias, asked, backends, error_of, streamed, take_down
@@ -225,7 +226,7 @@ async def mixed(anyio_backend) -> AsyncIterator[tuple[RunningRouter, FakeBackend
             "models": {
                 **alias("mine", "claude/claude-sonnet-5", "here/fake-chat", local_only=True),
                 **alias("best", "claude/claude-sonnet-5", "here/fake-chat", local_only=True, strategy="score"),
-                **alias("far", "claude/claude-sonnet-5", local_only=True),
+                **alias("away", "claude/claude-sonnet-5"),
             },
         }
         async with running(config) as r:
@@ -250,20 +251,27 @@ async def test_local_only_never_reaches_a_hosted_backend_whatever_fails(mixed, m
 
 async def test_local_only_without_anything_local_is_refused(mixed):
     r, _, claude = mixed
+    catalog = r.router.fleet.catalog
+    catalog.aliases["away"] = replace(catalog.aliases["away"], local_only=True)
     for path in (CHAT, EXPLAIN):
-        response = await r.client.post(path, json=asked("far"))
+        response = await r.client.post(path, json=asked("away"))
         assert (response.status_code, error_of(response)["code"]) == (403, "local_only")
     assert claude.requests == []
 
 
-async def test_a_backend_of_ones_own_may_be_called_local_and_a_relay_may_not(anyio_backend):
-    async with FakeBackend(flavour="openai") as fake:
-        url = {"type": "openai", "url": fake.url}
-        for local, status in ((True, 200), (None, 200), (False, 403)):
-            written = url if local is None else {**url, "local": local}
-            config = {"backends": {"desk": written}, "models": alias("a", "desk/fake-chat", local_only=True)}
-            async with running(config) as r:
-                assert (await r.client.post(CHAT, json=asked("a"))).status_code == status
+async def test_a_server_of_ones_own_that_passes_requests_on_is_not_local_when_told_so(anyio_backend):
+    async with FakeBackend(flavour="openai") as relay, FakeBackend(flavour="openai") as desk:
+        config = {
+            "backends": {
+                "relay": {"type": "openai", "url": relay.url, "local": False},
+                "desk": {"type": "openai", "url": desk.url},
+            },
+            "models": alias("a", "relay/fake-chat", "desk/fake-chat", local_only=True),
+        }
+        async with running(config) as r:
+            response = await r.client.post(CHAT, json=asked("a"))
+    assert response.headers["x-turnout-backend"] == "desk"
+    assert relay.requests == []
 
 
 async def test_a_pool_in_the_list_says_whom_it_chooses_from(boxes):
@@ -283,3 +291,12 @@ async def test_speed_is_learned_from_streams(boxes):
     told = {each["backend"]: each["parts"]["speed"] for each in (await boxes.explained())["candidates"]}
     assert told["right"] == 10.0
     assert told["left"] < 8.0
+
+
+async def test_the_time_of_a_load_is_not_taken_for_slowness(boxes):
+    boxes.left.faults = Faults(first_byte_delay_s=0.05)
+    for name in ("left", "right"):
+        await streamed(boxes.r.client, f"{name}/big")
+    speeds = boxes.r.router.fleet.experience.speeds
+    assert speeds.of(Target("left", "big")) is None
+    assert speeds.of(Target("right", "big")).first_token_s.value > 0
