@@ -69,6 +69,7 @@ class LlamaCpp(OpenAICompatible):
 
     kind: ClassVar[str] = "llama_cpp"
     strict_end: ClassVar[bool] = True
+    prefills: ClassVar[bool] = True
 
     _tools: bool | None = None
     _vision: bool | None = None

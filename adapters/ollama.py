@@ -61,6 +61,7 @@ class Ollama(Adapter):
     """One Ollama server. Capabilities come from its model list, or once per model from `/api/show`."""
 
     kind: ClassVar[str] = "ollama"
+    prefills: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -86,7 +87,7 @@ class Ollama(Adapter):
         rendered = ollama.render_request(
             request, attempt.model, attempt.profile, capabilities=capabilities, knows_max=knows_max
         )
-        return Question("/api/chat", rendered.body, attempt.model, request.stream, rendered.dropped)
+        return Question("/api/chat", rendered.body, attempt.model, request.stream, rendered.dropped, attempt.loading)
 
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:
         """Embeds every input, in batches no larger than the settings allow."""
@@ -95,7 +96,9 @@ class Ollama(Adapter):
 
     async def _embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:
         rendered = ollama.render_embed(request, attempt.model, attempt.profile)
-        async with self.upstream.post("/api/embed", rendered.body, model=attempt.model) as exchange:
+        async with self.upstream.post(
+            "/api/embed", rendered.body, model=attempt.model, loading=attempt.loading
+        ) as exchange:
             answer = await exchange.body()
         try:
             return ollama.decode_embeddings(answer, len(request.inputs), dropped=rendered.dropped)

@@ -47,7 +47,7 @@ class OpenAICompatible(Adapter):
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; raises UnsupportedParameter for a request that this dialect cannot say."""
         body = openai_chat.render_request(request, attempt.model, attempt.profile, self.overrides(request))
-        question = Question("/v1/chat/completions", body, attempt.model, request.stream)
+        question = Question("/v1/chat/completions", body, attempt.model, request.stream, loading=attempt.loading)
         return OpenReply(self.upstream, question, self.format(request, attempt))
 
     def format(self, request: ChatRequest, attempt: Attempt) -> Format:
@@ -73,7 +73,9 @@ class OpenAICompatible(Adapter):
         answers: list[Vectors] = []
         for part in request.split(self.config.embedding_batch):
             body = openai_embeddings.render_request(part, attempt.model, options)
-            async with self.upstream.post("/v1/embeddings", body, model=attempt.model) as exchange:
+            async with self.upstream.post(
+                "/v1/embeddings", body, model=attempt.model, loading=attempt.loading
+            ) as exchange:
                 answer = await exchange.body()
             answers.append(self._vectors(answer, part, attempt))
         vectors = Vectors.joined(answers)

@@ -25,6 +25,7 @@ RouterError                          status  code
    |- BackendRefusedKey              502     upstream_auth
    |- BackendFailed                  502     backend_error
    |- BackendBusy                    503     backend_busy
+   |  |- BackendLoading              503     backend_loading         waited for, if nobody else can serve
    |  `- BackendOverloaded           503     overloaded
    |- RateLimited                    429     rate_limit_exceeded
    |  `- QuotaExhausted              429     insufficient_quota
@@ -189,6 +190,12 @@ class BackendBusy(BackendError):
     status = 503
     code = "backend_busy"
     blame = "nobody"
+
+
+class BackendLoading(BackendBusy):
+    """The server is there and still loads its model."""
+
+    code = "backend_loading"
 
 
 class BackendOverloaded(BackendBusy):

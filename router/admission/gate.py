@@ -52,6 +52,13 @@ class Gate:
                 f"{backend} was busy for {max_wait_s:g} s: no slot became free", retry_after=RETRY_AFTER_S
             ) from None
 
+    def is_idle(self, backend: str) -> bool:
+        """Whether a request would get a slot at once."""
+        line = self._lines.get(backend)
+        if line is None or line.limit is None:
+            return True
+        return not line.waiting and len(line.running) < line.limit
+
     def waiting(self, backend: str) -> int:
         """How many requests wait for a slot."""
         line = self._lines.get(backend)

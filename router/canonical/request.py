@@ -122,12 +122,16 @@ class Profile(Struct, frozen=True):
     """What an alias adds to every request: defaults under the client's own values, and limits over them.
 
     `split_thinking` is whether `<think>` tags in an answer are taken out; None leaves it to the model's name.
+    `resume` lets another target go on with a stream that broke off; after `hedge_after_s` without a first token another
+    one may compete for it.
     """
 
     options: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
     context_length: int | None = None
     max_tokens: int | None = None
     split_thinking: bool | None = None
+    resume: bool = False
+    hedge_after_s: float | None = None
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):

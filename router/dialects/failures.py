@@ -12,6 +12,7 @@ import msgspec
 from router.errors import (
     BackendBusy,
     BackendFailed,
+    BackendLoading,
     BackendRefusedKey,
     BackendTimeout,
     ContextLengthExceeded,
@@ -40,6 +41,7 @@ _INCAPABLE = re.compile(
     r"does not support (?P<ability>tools|thinking|chat|generate|insert)\b|(image|audio|video) input is not supported",
     re.IGNORECASE,
 )
+_LOADING = re.compile(r"\bloading (the )?model\b|\bmodel is (still )?(being loaded|loading)\b", re.IGNORECASE)
 _ABOUT = {"tools": "tools", "thinking": "reasoning_effort", "chat": "model", "generate": "model"}
 _CLIENT_MISTAKE = re.compile(
     r"Missing 'role'|'messages' is required|Unknown reasoning format"
@@ -98,7 +100,8 @@ def classify(answer: ErrorAnswer, *, backend: str, model: str) -> RouterError:
 
 def _server_failure(answer: ErrorAnswer, said: str) -> RouterError:
     if answer.status == 503:
-        return BackendBusy(said, retry_after=answer.retry_after or BUSY_RETRY_AFTER_S)
+        busy = BackendLoading if _LOADING.search(answer.message) else BackendBusy
+        return busy(said, retry_after=answer.retry_after or BUSY_RETRY_AFTER_S)
     if answer.status == 501 or _CLIENT_MISTAKE.search(answer.message):
         return RejectedByBackend(said)
     if answer.status == 504:

@@ -7,6 +7,11 @@ MAX_EVENT_BYTES = 32 * 1024 * 1024
 PING = b": ping\n\n"
 
 
+def comment(text: str) -> bytes:
+    """A line that clients skip and people can read."""
+    return b": " + "".join(letter if letter.isprintable() else "?" for letter in text).encode() + b"\n\n"
+
+
 class Cutter:
     """Collects reads of any size and returns whole events, each without its closing blank line.
 

@@ -14,9 +14,12 @@ from router.usage.meter import Meter
 
 
 class Answer:
-    """An answer that a backend has committed itself to; `first` are the frames that are already here."""
+    """An answer that a backend has committed itself to; `first` are the frames that are already here.
 
-    __slots__ = ("_batches", "_first", "_meter", "_reply", "_settled", "_splitter", "usage")
+    `note` is for people who look at the stream, where it goes on for another that broke off.
+    """
+
+    __slots__ = ("_batches", "_first", "_meter", "_reply", "_settled", "_splitter", "note", "usage")
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class Answer:
         meter: Meter,
         settled: Callable[[], Awaitable[UsageReported]],
         splitter: Splitter | None = None,
+        note: str = "",
     ) -> None:
         self._reply = reply
         self._first = first
@@ -34,6 +38,7 @@ class Answer:
         self._meter = meter
         self._settled = settled
         self._splitter = splitter
+        self.note = note
         self.usage: UsageReported | None = None
 
     async def stream(self, encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:

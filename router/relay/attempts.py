@@ -2,24 +2,32 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from random import random
 from typing import Protocol, TypeVar
 
 from router.admission.gate import Gate
 from router.errors import (
     BackendError,
+    BackendLoading,
     BackendRefusedKey,
     BackendTimeout,
     BackendUnreachable,
-    ContextLengthExceeded,
+    BadRequest,
     NoBackend,
+    QueueFull,
     RouterError,
 )
+from router.relay.course import Course
+from router.relay.hedge import Race
+from router.relay.loading import FIRST_PAUSE_S, LOADING, MAX_PAUSE_S, Loads
 from router.relay.progress import Fleet, Progress
-from router.routing.plan import Candidate, Plan, Wanted, plan
+from router.relay.retry_budget import RetryBudget
+from router.relay.turn import Turn, Work
+from router.routing.health import Readiness
+from router.routing.plan import Candidate, Wanted, plan
 from router.usage.record import FailedAttempt
 
 logger = logging.getLogger(__name__)
@@ -42,14 +50,17 @@ class Tracing(Protocol):
 
 
 class Attempts:
-    """Takes a request to one candidate after another. Holds no state of its own between requests."""
+    """Takes a request to one candidate after another. Between requests it keeps what all of them share: the budget of
+    further attempts, and which models have to be loaded."""
 
     def __init__(self, fleet: Fleet, gate: Gate, *, tracing: Tracing | None = None) -> None:
         self.fleet = fleet
         self._gate = gate
         self._tracing = tracing
+        self._budget = RetryBudget()
+        self._loads = Loads(fleet)
 
-    async def first_to_serve(self, wanted: Wanted, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]) -> T:
+    async def first_to_serve(self, wanted: Wanted, progress: Progress, work: Work[T]) -> T:
         """Runs on one candidate after another until one commits itself, all under one deadline."""
         now = asyncio.get_running_loop().time()
         chosen = plan(wanted, self.fleet.catalog, self.fleet.health, now=now, random=random)
@@ -58,41 +69,117 @@ class Attempts:
         deadline = asyncio.timeout(limit)
         try:
             async with deadline:
-                return await self._attempts(chosen, progress, serve)
+                return await self._attempts(Course(chosen.candidates), progress, work)
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise BackendTimeout(f"the request took longer than its limit of {limit:g} s") from None
 
-    async def _attempts(self, chosen: Plan, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]) -> T:
-        """A backend that failed is asked for another model only after all others; one that could not be reached is
-        tried again, after a pause, when nobody else is left."""
-        waiting = deque(chosen.candidates)
-        unreachable: list[Candidate] = []
-        failures: list[RouterError] = []
-        while waiting:
-            candidate = waiting.popleft()
+    async def _attempts(self, course: Course, progress: Progress, work: Work[T]) -> T:
+        broken: RouterError | None = None
+        while (candidate := self._next(course, progress)) is not None:
+            turn = Turn(candidate, progress, self._commit)
             progress.attempts += 1
             try:
-                return await self._attempt(candidate, progress, serve)
+                return await self._with_rival(turn, course, work)
             except RouterError as error:
-                self._report(candidate, progress, error)
-                if progress.committed or not error.retryable:
-                    raise
-                failures.append(error)
+                if progress.committed:
+                    broken = broken or error
+                if not self._may_go_on(turn, course, work, error):
+                    raise broken or error from None
             if progress.attempts >= MAX_ATTEMPTS:
                 break
-            if failures[-1].blame == "backend":
-                waiting = _put_last(waiting, candidate.target.backend)
-            if isinstance(failures[-1], BackendUnreachable):
-                unreachable.append(candidate)
-            if not waiting and unreachable:
-                waiting.extend(unreachable)
-                unreachable.clear()
+            if course.starts_over():
                 await asyncio.sleep(BACKOFF_S * 2 ** (progress.attempts - 1) * (0.5 + random() / 2))  # noqa: S311
-        raise _most_telling(failures)
+        raise broken or course.most_telling
 
-    async def _attempt(self, candidate: Candidate, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]) -> T:
+    def _next(self, course: Course, progress: Progress) -> Candidate | None:
+        """The first one, or within the budget a further one; without, only one that nothing speaks against.
+
+        What a target refused because of the request itself is no sign of trouble, and costs nothing.
+        """
+        now = asyncio.get_running_loop().time()
+        if not progress.attempts:
+            self._budget.requested(now)
+        if not course.failures or isinstance(course.failures[-1], BadRequest):
+            return course.take()
+        has_room = self._budget.has_room(now)
+        candidate = course.take() if has_room else course.take(partial(self._is_trusted, now=now))
+        if candidate is not None:
+            self._budget.spend(now)
+        elif course.has(lambda _: True):
+            progress.out_of_budget = True
+            logger.warning("no further attempt: too many requests needed one in the last seconds")
+        return candidate
+
+    def _is_trusted(self, candidate: Candidate, *, now: float) -> bool:
+        return self._is_ready(candidate, now=now) and self._budget.trusts(candidate.target.backend)
+
+    def _is_ready(self, candidate: Candidate, *, now: float) -> bool:
+        backend = candidate.target.backend
+        return (
+            backend in self.fleet.adapters and self.fleet.health[backend].readiness(now) is Readiness.READY
+        ) and not self._loads.is_due(candidate.target)
+
+    def _may_go_on(self, turn: Turn, course: Course, work: Work[T], error: RouterError) -> bool:
+        """Whether to ask the next one. Once a stream has content, only one that can continue it."""
+        if not turn.progress.committed:
+            return error.retryable
+        if not work.goes_on(turn, error):
+            return False
+        course.keep(self._can_continue)
+        return True
+
+    def _can_continue(self, candidate: Candidate) -> bool:
+        adapter = self.fleet.adapters.get(candidate.target.backend)
+        return adapter is not None and adapter.prefills
+
+    async def _with_rival(self, turn: Turn, course: Course, work: Work[T]) -> T:
+        """Where the alias says so, with another candidate to compete for the first token if that takes long."""
+        after_s = turn.candidate.profile.hedge_after_s
+        if after_s is None or turn.progress.committed or not work.may_compete:
+            return await self._reported(turn, course, work)
+        race = Race[T](lambda runner: self._reported(runner, course, work))
+        leading = Turn(turn.candidate, turn.progress, lambda winner: self._commit(winner, race.won))
+
+        def rival() -> Turn | None:
+            return self._rival(leading, course, race.won)
+
+        return await race.between(leading, rival, after_s=after_s)
+
+    def _rival(self, leading: Turn, course: Course, won: Callable[[Turn], None]) -> Turn | None:
+        """Someone idle, within the budget, to compete with the one that is asked already."""
+        now, progress = asyncio.get_running_loop().time(), leading.progress
+        if progress.attempts >= MAX_ATTEMPTS or not self._budget.has_room(now):
+            return None
+        taken = leading.candidate.target.backend
+        candidate = course.take(lambda other: other.target.backend != taken and self._is_idle(other, now=now))
+        if candidate is None:
+            return None
+        self._budget.spend(now)
+        progress.attempts += 1
+        progress.hedge, progress.reason = "lost", f"{progress.reason}, hedged"
+
+        def commit(winner: Turn) -> None:
+            self._commit(winner, won)
+            progress.taken_over(winner.progress)
+
+        return Turn(candidate, progress.rival(), commit)
+
+    def _is_idle(self, candidate: Candidate, *, now: float) -> bool:
+        return self._is_ready(candidate, now=now) and self._gate.is_idle(candidate.target.backend)
+
+    async def _reported(self, turn: Turn, course: Course, work: Work[T]) -> T:
+        """One attempt; a failure is remembered by all who need to know."""
+        try:
+            return await self._attempt(turn, course, work)
+        except RouterError as error:
+            self._report(turn, error)
+            course.failed(turn.candidate, error)
+            raise
+
+    async def _attempt(self, turn: Turn, course: Course, work: Work[T]) -> T:
+        candidate, progress = turn.candidate, turn.progress
         backend, health = candidate.target.backend, self.fleet.health
         progress.backend, progress.model, progress.dropped = backend, candidate.target.model, ()
         if backend not in self.fleet.adapters:
@@ -101,41 +188,55 @@ class Attempts:
             was_trial = health.started(backend, now=asyncio.get_running_loop().time())
             try:
                 with self._traced(progress):
-                    return await serve(candidate)
+                    return await self._loaded(turn, course, work)
             finally:
                 health.ended(backend, was_trial=was_trial)
+
+    async def _loaded(self, turn: Turn, course: Course, work: Work[T]) -> T:
+        """Waits while the backend says that it loads its model, unless somebody else is ready."""
+        loop, target = asyncio.get_running_loop(), turn.candidate.target
+        adapter = self.fleet.adapters[target.backend]
+        until = loop.time() + adapter.config.timeouts.load
+        loading, pause_s = self._loads.is_due(target), FIRST_PAUSE_S
+        turn.progress.waiting = LOADING if loading else ""
+        while True:
+            try:
+                return await work.serve(turn, loading=loading)
+            except BackendLoading as error:
+                if course.has(partial(self._is_ready, now=loop.time())):
+                    raise
+                turn.progress.waiting = LOADING
+                await self._loads.over(adapter, until, error, pause_s=pause_s)
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    def _commit(self, turn: Turn, won: Callable[[Turn], None] | None = None) -> None:
+        if won is not None:
+            won(turn)
+        target, progress = turn.candidate.target, turn.progress
+        progress.committed, progress.waiting = True, ""
+        self._budget.answered(target.backend)
+        self._loads.answered(target)
+        now = asyncio.get_running_loop().time()
+        self.fleet.health.succeeded(target.backend, model=target.model, now=now)
 
     def _traced(self, progress: Progress) -> AbstractContextManager[None]:
         if self._tracing is None:
             return _UNTRACED
         return self._tracing.attempt(progress, kind=self.fleet.adapters[progress.backend].kind)
 
-    def _report(self, candidate: Candidate, progress: Progress, error: RouterError) -> None:
-        target = candidate.target
+    def _report(self, turn: Turn, error: RouterError) -> None:
+        target, progress = turn.candidate.target, turn.progress
         progress.failed.append(FailedAttempt(target.backend, target.model, type(error).code))
-        self._blame(target.backend, target.model, error)
+        progress.waiting = ""
+        if isinstance(error, (BackendError, QueueFull)) and error.blame != "model":
+            self._budget.turned_away(target.backend)
+        if error.blame == "model":
+            self.fleet.health.model_missing(target.backend, target.model)
+        elif error.blame == "backend":
+            now = asyncio.get_running_loop().time()
+            self.fleet.health.failed(target.backend, _remembered(error), now=now)
         if isinstance(error, BackendError):
             logger.warning("attempt %d on %s failed: %s", progress.attempts, target, _remembered(error))
-
-    def _blame(self, backend: str, model: str, error: RouterError) -> None:
-        if error.blame == "model":
-            self.fleet.health.model_missing(backend, model)
-        elif error.blame == "backend":
-            self.fleet.health.failed(backend, _remembered(error), now=asyncio.get_running_loop().time())
-
-
-def _put_last(waiting: deque[Candidate], backend: str) -> deque[Candidate]:
-    return deque(sorted(waiting, key=lambda candidate: candidate.target.backend == backend))
-
-
-def _most_telling(failures: Sequence[RouterError]) -> RouterError:
-    """The one that says soonest when to come back, else that the prompt is too long, which a client can mend at once,
-    else the last that may pass, else the last."""
-    if told := [error for error in failures if error.retry_after is not None]:
-        return min(told, key=lambda error: error.retry_after or 0.0)
-    if too_long := [error for error in failures if isinstance(error, ContextLengthExceeded)]:
-        return too_long[0]
-    return next((error for error in reversed(failures) if error.status >= 429), failures[-1])
 
 
 def _remembered(error: RouterError) -> str:

@@ -1,7 +1,8 @@
 """How far a request has come, and what there is to choose from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
@@ -18,6 +19,10 @@ class Progress:
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
     to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
     that of the last attempt, `failed` are those that failed.
+
+    `waiting` is what is waited for, in words for the client, or empty. `hedge` is whether a second candidate that was
+    asked at the same time won or lost. `resumed` is how often another went on where a stream broke off.
+    `out_of_budget` is whether a further attempt was wanted and not made.
     """
 
     operation: str = ""
@@ -29,9 +34,23 @@ class Progress:
     warning: str = ""
     sole: bool = False
     committed: bool = False
+    waiting: str = ""
+    hedge: Literal["", "won", "lost"] = ""
+    resumed: int = 0
+    out_of_budget: bool = False
     usage: UsageReported | None = None
     meter: Meter | None = None
     failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
+
+    def rival(self) -> "Progress":
+        """That of a second candidate which is asked at the same time; what has failed so far is one list."""
+        return replace(self, waiting="", dropped=(), warning="", meter=None)
+
+    def taken_over(self, rival: "Progress") -> None:
+        """The second candidate has won."""
+        self.backend, self.model, self.dropped = rival.backend, rival.model, rival.dropped
+        self.warning, self.meter = rival.warning, rival.meter
+        self.committed, self.waiting, self.hedge = True, "", "won"
 
 
 @dataclass(frozen=True, slots=True)

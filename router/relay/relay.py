@@ -1,26 +1,27 @@
 """Every request to a backend: plan, admit, attempt, commit, meter."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from router.admission.gate import Gate
-from router.canonical.adapter import Attempt, Vectors
+from router.canonical.adapter import Vectors
 from router.canonical.request import ChatRequest, EmbedRequest
-from router.canonical.thinking import splitter
-from router.relay.answer import Answer, all_frames, first_content, rewritten
+from router.errors import RouterError
+from router.relay.answer import Answer
 from router.relay.attempts import Attempts, Tracing
+from router.relay.chat import Chat
 from router.relay.progress import Fleet, Progress
-from router.routing.plan import Candidate, Wanted
-from router.usage.estimate import settled, settled_embedding
+from router.relay.turn import Turn
+from router.routing.plan import Wanted
+from router.usage.estimate import settled_embedding
 from router.usage.meter import Meter
 from router.usage.tokenizer import Tokenizer
 
 
 class Relay:
-    """Takes requests to backends. Holds no state of its own between requests."""
+    """Takes requests to backends. What it keeps between requests is in `Attempts`."""
 
     def __init__(self, fleet: Fleet, gate: Gate, tokenizer: Tokenizer, *, tracing: Tracing | None = None) -> None:
         self.fleet = fleet
@@ -35,53 +36,39 @@ class Relay:
         Raises RouterError before the first content, having tried what may be tried; afterwards only for this answer.
         """
 
-        async def serve(candidate: Candidate) -> None:
-            meter = progress.meter = Meter()
-            adapter = self.fleet.adapters[candidate.target.backend]
-            stream = adapter.config.streams(candidate.target.model, wanted=request.stream)
-            asked = request if stream == request.stream else replace(request, stream=stream)
-            async with adapter.chat(asked, _attempt(candidate, request.model)) as reply:
-                progress.dropped = reply.dropped
-                batches = reply.batches()
-                first = await (first_content(batches) if request.stream else all_frames(batches))
-                meter.content(asyncio.get_running_loop().time())
-                if asked is not request:
-                    first = rewritten(first, progress.backend, reply.dialect)
-                self._commit(progress)
-                bill = partial(settled, meter, request, self.tokenizer)
-                profile, model = candidate.profile, candidate.target.model
-                split = splitter(profile.split_thinking, model, live=request.stream)
-                await deliver(Answer(reply, first, batches=batches, meter=meter, settled=bill, splitter=split))
-
         progress.operation = "chat"
-        await self._attempts.first_to_serve(wanted, progress, serve)
+        work = Chat(request, progress, deliver=deliver, fleet=self.fleet, tokenizer=self.tokenizer)
+        await self._attempts.first_to_serve(wanted, progress, work)
 
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:
         """Embeds the inputs on the first candidate that can; raises RouterError."""
 
-        async def serve(candidate: Candidate) -> Vectors:
-            adapter = self.fleet.adapters[candidate.target.backend]
-            meter = progress.meter = Meter()
-            vectors = await adapter.embed(request, _attempt(candidate, request.model))
-            if vectors.usage is not None:
-                meter.observe((vectors.usage,))
-            progress.dropped = vectors.dropped
-            self._commit(progress)
-            return vectors
-
         progress.operation = "embeddings"
-        vectors = await self._attempts.first_to_serve(wanted, progress, serve)
+        vectors = await self._attempts.first_to_serve(wanted, progress, _Embedding(request, self.fleet))
         progress.usage = await settled_embedding(vectors.usage, request, self.tokenizer)
         if progress.meter is not None:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
 
-    def _commit(self, progress: Progress) -> None:
-        """From here on no other backend can take over."""
-        progress.committed = True
-        now = asyncio.get_running_loop().time()
-        self.fleet.health.succeeded(progress.backend, model=progress.model, now=now)
 
+@dataclass(frozen=True, slots=True)
+class _Embedding:
+    """Embeddings as the work that candidates are given."""
 
-def _attempt(candidate: Candidate, shown: str) -> Attempt:
-    return Attempt(model=candidate.target.model, shown=shown, profile=candidate.profile)
+    request: EmbedRequest
+    fleet: Fleet
+    may_compete: bool = False
+
+    async def serve(self, turn: Turn, *, loading: bool) -> Vectors:
+        adapter, progress = self.fleet.adapters[turn.candidate.target.backend], turn.progress
+        meter = progress.meter = Meter()
+        vectors = await adapter.embed(self.request, turn.attempt(self.request.model, loading=loading))
+        if vectors.usage is not None:
+            meter.observe((vectors.usage,))
+        progress.dropped = vectors.dropped
+        turn.commit(turn)
+        return vectors
+
+    def goes_on(self, turn: Turn, error: RouterError) -> bool:  # noqa: ARG002
+        """There is only one piece."""
+        return False

@@ -67,6 +67,9 @@ class Entry:
             first_token_s=None if first is None else first - self._began,
             duration_s=took,
             key_id=key_id,
+            hedge=progress.hedge,
+            resumed=progress.resumed,
+            out_of_budget=progress.out_of_budget,
         )
 
 

@@ -76,6 +76,9 @@ class Metrics:
         self._failed_attempts: Counter[tuple[str, ...]] = Counter()
         self._fallbacks: Counter[tuple[str, ...]] = Counter()
         self._left: Counter[tuple[str, ...]] = Counter()
+        self._hedges: Counter[tuple[str, ...]] = Counter()
+        self._resumed: Counter[tuple[str, ...]] = Counter()
+        self._out_of_budget: Counter[tuple[str, ...]] = Counter()
 
     def record(self, record: RequestRecord) -> None:
         """Counts one request."""
@@ -93,7 +96,7 @@ class Metrics:
             series.reasoning += usage.reasoning or 0
             if (speed := record.tokens_per_s) is not None:
                 series.speed.observe(speed)
-        if record.outcome != OK or record.failed:
+        if record.outcome != OK or record.failed or record.hedge:
             self._trouble(record)
 
     def _trouble(self, record: RequestRecord) -> None:
@@ -102,6 +105,12 @@ class Metrics:
             self._left[backend,] += 1
         elif record.outcome != OK:
             self._errors[backend, record.outcome] += 1
+        if record.hedge:
+            self._hedges[backend, record.hedge] += 1
+        if record.resumed:
+            self._resumed[backend,] += record.resumed
+        if record.out_of_budget:
+            self._out_of_budget[backend,] += 1
         for failed in record.failed:
             self._failed_attempts[failed.backend, failed.code] += 1
         for failed in record.failed[: record.attempts - 1]:
@@ -159,6 +168,11 @@ class Metrics:
         yield _family("turnout_failed_attempts", "Tries at a backend that failed.", by_code, self._failed_attempts)
         told = "Attempts after the first, by the backend given up."
         yield _family("turnout_fallbacks", told, ("backend",), self._fallbacks)
+        told = "Requests that two backends were asked for at once, by who answered, and whether the second won or lost."
+        yield _family("turnout_hedges", told, ("backend", "second"), self._hedges)
+        yield _family("turnout_resumed", "Streams that broke and went on, by who went on.", ("backend",), self._resumed)
+        told = "Requests without a further attempt, too many others having needed one, by the last backend asked."
+        yield _family("turnout_retry_budget_spent", told, ("backend",), self._out_of_budget)
         yield _family("turnout_client_left", "Clients who did not wait for the end.", ("backend",), self._left)
 
 

@@ -36,6 +36,14 @@ class Ask:
             return False
         return bool(asked) if asked is not None else self.path.startswith("/api/")
 
+    def named_model(self) -> str:
+        """The model that was asked for, if one was."""
+        try:
+            name = self.fields().get("model")
+        except (ValueError, TypeError):
+            return ""
+        return name if isinstance(name, str) else ""
+
 
 Route = Callable[[Persona, Ask], Answer]
 Table = Mapping[tuple[str, str], Route]

@@ -39,6 +39,7 @@ class FakeBackend(Persona):
         self._dial = FaultDial()
         self._dial.turn(faults)
         self._scripts = ScriptBook()
+        self._loading = asyncio.Lock()
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
 
@@ -160,6 +161,7 @@ class FakeBackend(Persona):
         faults = NO_FAULTS if routes.is_management(ask) else self._dial.draw()
         if faults.hang_before_headers:
             await never()
+        await self._load(ask)
         if faults.first_byte_delay_s:
             await asyncio.sleep(faults.first_byte_delay_s)
         answer = distort(
@@ -170,6 +172,14 @@ class FakeBackend(Persona):
         )
         pause_s = answer.delay_s + faults.chunk_delay_s
         return await send(request, answer, pause_s=pause_s, passage=passage)
+
+    async def _load(self, ask: Ask) -> None:
+        """Loads the model first, one at a time, if this is a server that does that when it is asked."""
+        name = ask.named_model() if self.flavour == "ollama" and self.load_s else ""
+        async with self._loading:
+            if (model := self.find(name) if name else None) and not model.loaded:
+                await asyncio.sleep(self.load_s)
+                self.load(name)
 
     def _compose(self, ask: Ask) -> Answer:
         scripted = self._scripts.take(ask.path)

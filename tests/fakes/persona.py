@@ -4,7 +4,7 @@ import hashlib
 import random
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tests.fakes.journal import Journal
@@ -68,6 +68,8 @@ class Persona:
         self.slots = slots
         self.usage_on_finish_chunk = False
         self.send_done = True
+        self.load_s = 0.0
+        """How long an Ollama takes for a model that is not loaded; the one that was has to go."""
         self.key: str | None = None
         """With a key, claude answers nobody who does not send it."""
         self.counts = True
@@ -83,6 +85,11 @@ class Persona:
             return next((m for m in self.models if m.name == name), None)
         wanted = full_name(name)
         return next((m for m in self.models if full_name(m.name) == wanted), None)
+
+    def load(self, name: str) -> None:
+        """This model is in memory now, and no other."""
+        wanted = self.find(name)
+        self.models = [replace(model, loaded=model is wanted) for model in self.models]
 
     def token(self, length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
         """Random-looking and the same in each run."""
