@@ -44,6 +44,14 @@ class Ask:
             return ""
         return name if isinstance(name, str) else ""
 
+    def last_message(self) -> str:
+        """What was said last, if it was plain text."""
+        try:
+            messages = self.fields().get("messages") or [{}]
+        except (ValueError, TypeError):
+            return ""
+        return str(messages[-1].get("content", ""))
+
 
 Route = Callable[[Persona, Ask], Answer]
 Table = Mapping[tuple[str, str], Route]

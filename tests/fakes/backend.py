@@ -40,6 +40,8 @@ class FakeBackend(Persona):
         self._dial.turn(faults)
         self._scripts = ScriptBook()
         self._loading = asyncio.Lock()
+        self.answered: Callable[[str], None] = lambda _: None
+        """Told the last message of every request that was answered to its end."""
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
 
@@ -171,7 +173,10 @@ class FakeBackend(Persona):
             refuse=lambda status: self._refuse(status, ask.path),
         )
         pause_s = answer.delay_s + faults.chunk_delay_s
-        return await send(request, answer, pause_s=pause_s, passage=passage)
+        response = await send(request, answer, pause_s=pause_s, passage=passage)
+        if answer.status == 200:
+            self.answered(ask.last_message())
+        return response
 
     async def _load(self, ask: Ask) -> None:
         """Loads the model first, one at a time, if this is a server that does that when it is asked."""

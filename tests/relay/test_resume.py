@@ -2,17 +2,18 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.fakes import FakeBackend, Faults
 from tests.running import running
-from tests.surfaces.asking import CHAT, alias, asked, backends, calling, eventually, idle, streamed
+from tests.surfaces.asking import CHAT, HELLO, alias, asked, backends, calling, eventually, idle, streamed
 
 pytestmark = pytest.mark.anyio
 
 TEXT = "One two three four five six seven."
-BROKEN_AFTER = {"openai": 4, "llama_cpp": 4, "ollama": 3, "claude": 5}
+BROKEN_AFTER = {"openai": 4, "llama_cpp": 4, "ollama": 3, "claude": 4}
 """Frames up to and with the third word."""
 BEGINNING = "One two three"
 MODELS = {"ollama": "llama3.2", "openai": "fake-chat", "llama_cpp": "smollm2", "claude": "claude-sonnet-5"}
@@ -149,9 +150,7 @@ NEVER = {
     "several answers": {"n": 2},
     "logprobs": {"logprobs": True},
     "a JSON answer": {"response_format": {"type": "json_object"}},
-    "an answer the client began": {
-        "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "O"}]
-    },
+    "an answer the client began": {"messages": [*HELLO, {"role": "assistant", "content": "O"}]},
 }
 
 
@@ -192,6 +191,8 @@ async def test_it_never_goes_on_across_a_tool_call(fakes):
 
 async def test_a_model_that_would_think_is_told_not_to(fakes):
     fakes["b"].thinking = "Let me see."
+    able = ("completion", "tools", "thinking")
+    fakes["b"].models = [replace(model, capabilities=able) for model in fakes["b"].models]
     async with running(config(fakes)) as r:
         answer = await streamed(r.client, "both")
     assert (answer.text, answer.done) == (TEXT, True)
