@@ -14,6 +14,7 @@ from router.errors import (
     BackendBusy,
     BackendError,
     BackendFailed,
+    BackendLoading,
     BackendRefusedKey,
     BackendTimeout,
     ContextLengthExceeded,
@@ -77,7 +78,7 @@ def test_an_error_says_which_backend_and_what_it_said(name):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("loading_503", BackendBusy),
+        ("loading_503", BackendLoading),
         ("auth_bad_key", BackendRefusedKey),
         ("reasoning_bad_format", RejectedByBackend),
         ("chat_n_too_many", RejectedByBackend),
