@@ -21,13 +21,17 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A rendered request: where it goes, its body, and what could not be said in it."""
+    """A rendered request: where it goes, its body, and what could not be said in it.
+
+    `loading` is that of the attempt.
+    """
 
     path: str
     body: bytes
     model: str
     stream: bool
     dropped: tuple[str, ...] = ()
+    loading: bool = False
 
 
 class OpenReply:
@@ -48,7 +52,7 @@ class OpenReply:
     async def __aenter__(self) -> Self:
         question = self._prepare if isinstance(self._prepare, Question) else await self._prepare()
         self.dropped = question.dropped
-        exchange = self._upstream.post(question.path, question.body, model=question.model)
+        exchange = self._upstream.post(question.path, question.body, model=question.model, loading=question.loading)
         self._exchange = await exchange.__aenter__()
         self._frames = exchange.batches(self._format.decoder()) if question.stream else _whole(exchange, self._format)
         return self

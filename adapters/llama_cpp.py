@@ -103,6 +103,7 @@ class LlamaCpp(OpenAICompatible):
     max_parallel: ClassVar[int] = 4
     rules: ClassVar[ContextRules] = ContextRules(any_name=True)
     glances: ClassVar[bool] = True
+    prefills: ClassVar[bool] = True
 
     _slots_told: bool = True
     """Whether `/slots` is worth asking: `--no-slots` switches it off until the server is started anew."""

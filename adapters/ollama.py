@@ -92,6 +92,7 @@ class Ollama(Adapter):
     swaps_models: ClassVar[bool] = True
     rules: ClassVar[ContextRules] = ContextRules(pins=True, cuts=True)
     glances: ClassVar[bool] = True
+    prefills: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
         super().__init__(config)
@@ -119,7 +120,7 @@ class Ollama(Adapter):
         rendered = ollama.render_request(
             request, attempt.model, profile, capabilities=capabilities, knows_max=knows_max
         )
-        return Question("/api/chat", rendered.body, attempt.model, request.stream, rendered.dropped)
+        return Question("/api/chat", rendered.body, attempt.model, request.stream, rendered.dropped, attempt.loading)
 
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:
         """Embeds every input, in batches no larger than the settings allow."""
@@ -128,7 +129,9 @@ class Ollama(Adapter):
 
     async def _embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:
         rendered = ollama.render_embed(request, attempt.model, attempt.profile)
-        async with self.upstream.post("/api/embed", rendered.body, model=attempt.model) as exchange:
+        async with self.upstream.post(
+            "/api/embed", rendered.body, model=attempt.model, loading=attempt.loading
+        ) as exchange:
             answer = await exchange.body()
         try:
             return ollama.decode_embeddings(answer, len(request.inputs), dropped=rendered.dropped)

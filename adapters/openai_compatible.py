@@ -47,7 +47,8 @@ class OpenAICompatible(Adapter):
 
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; raises UnsupportedParameter for a request that this dialect cannot say."""
-        question = Question("/v1/chat/completions", self.rendered(request, attempt), attempt.model, request.stream)
+        body = self.rendered(request, attempt)
+        question = Question("/v1/chat/completions", body, attempt.model, request.stream, loading=attempt.loading)
         return OpenReply(self.upstream, question, self.format(request, attempt))
 
     def rendered(self, request: ChatRequest, attempt: Attempt) -> bytes:
@@ -78,7 +79,9 @@ class OpenAICompatible(Adapter):
         answers: list[Vectors] = []
         for part in request.split(self.config.embedding_batch):
             body = openai_embeddings.render_request(part, attempt.model, options)
-            async with self.upstream.post("/v1/embeddings", body, model=attempt.model) as exchange:
+            async with self.upstream.post(
+                "/v1/embeddings", body, model=attempt.model, loading=attempt.loading
+            ) as exchange:
                 answer = await exchange.body()
             answers.append(self._vectors(answer, part, attempt))
         vectors = Vectors.joined(answers)

@@ -59,9 +59,12 @@ class Upstream:
         words = (config.api_key or "", *config.headers.values(), *map(_last_word, config.headers.values()))
         self._secrets = (config.url, *(word for word in words if len(word) >= MIN_SECRET))
 
-    def post(self, path: str, body: bytes, *, model: str) -> "Exchange":
-        """A request that is sent when its context is entered; `model` is for error messages."""
-        return Exchange(self, path, body, model)
+    def post(self, path: str, body: bytes, *, model: str, loading: bool = False) -> "Exchange":
+        """A request that is sent when its context is entered; `model` is for error messages.
+
+        With `loading` the model is known not to be loaded: the time to load it comes on top of that to the first byte.
+        """
+        return Exchange(self, path, body, model=model, loading=loading)
 
     @property
     def client(self) -> httpx.AsyncClient:
@@ -131,17 +134,19 @@ class Upstream:
 class Exchange:
     """One request and its answer. Leaving the context closes the connection unless the answer was read to its end."""
 
-    def __init__(self, upstream: Upstream, path: str, body: bytes, model: str) -> None:
+    def __init__(self, upstream: Upstream, path: str, body: bytes, *, model: str, loading: bool) -> None:
         self._upstream = upstream
         self._path = path
         self._body = body
         self._model = model
+        times = upstream.config.timeouts
+        self._first_byte_s = times.first_token + (times.load if loading else 0)
         self._response: aiohttp.ClientResponse | None = None
         self._loop = asyncio.get_running_loop()
         self._begun = False
 
     async def __aenter__(self) -> Self:
-        self._first_byte_at = self._loop.time() + self._upstream.config.timeouts.first_token
+        self._first_byte_at = self._loop.time() + self._first_byte_s
         self._deadline = Deadline(self._first_byte_at)
         try:
             with translated(self._upstream.name):

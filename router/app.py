@@ -152,7 +152,7 @@ def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSetting
         api_key=backend.api_key.get_secret_value() if backend.api_key else None,
         headers={key: value.get_secret_value() for key, value in backend.headers.items()},
         models=backend.models,
-        timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle),
+        timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle, load=times.load),
         embedding_batch=backend.embedding_batch,
         whole_only=frozenset(backend.whole_only if backend.stream else (ALL_MODELS,)),
         stream_only=frozenset(backend.stream_only),
@@ -194,6 +194,8 @@ def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings])
             truncate=alias.truncate,
             client_options=frozenset(alias.client_options),
             split_thinking=alias.split_thinking,
+            resume=alias.resume,
+            hedge_after_s=alias.hedge_after,
         ),
         priority=None if alias.priority is None else Priority[alias.priority.upper()],
     )

@@ -29,8 +29,8 @@ RouterError                          status  code
    |- BackendRefusedKey              502     upstream_auth
    |- BackendFailed                  502     backend_error
    |- BackendBusy                    503     backend_busy
-   |  |- BackendOverloaded           503     overloaded
-   |  `- BackendLoading              503     backend_busy
+   |  |- BackendLoading              503     backend_loading         waited for, if nobody else can serve
+   |  `- BackendOverloaded           503     overloaded
    |- RateLimited                    429     rate_limit_exceeded
    |  `- QuotaExhausted              429     insufficient_quota
    |- BackendTimeout                 504     backend_timeout
@@ -228,14 +228,16 @@ class BackendBusy(BackendError):
     blame = "nobody"
 
 
+class BackendLoading(BackendBusy):
+    """The server is there and still loads its model."""
+
+    code = "backend_loading"
+
+
 class BackendOverloaded(BackendBusy):
     """The service itself has too much to do, whoever asks."""
 
     code = "overloaded"
-
-
-class BackendLoading(BackendBusy):
-    """The server answers, but has not loaded its model yet."""
 
 
 class RateLimited(BackendError):

@@ -37,9 +37,9 @@ class SdkUpstream(Upstream):
         http_client = httpx2.AsyncClient(transport=_Transport(self), trust_env=False, follow_redirects=False)
         self.sdk = _Client(config, http_client)
 
-    def post(self, path: str, body: bytes, *, model: str) -> Exchange:
+    def post(self, path: str, body: bytes, *, model: str, loading: bool = False) -> Exchange:
         """A request that is sent when its context is entered; `model` is for error messages."""
-        return _SdkExchange(self, path, body, model)
+        return _SdkExchange(self, path, body, model=model, loading=loading)
 
     async def fetch(self, method: str, path: str, content: bytes | None, *, timeout_s: float) -> bytes:
         """The body of a small request that answered 200; `timeout_s` bounds all of it."""

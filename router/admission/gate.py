@@ -199,6 +199,11 @@ class Gate:
         """How many requests hold a slot of it."""
         return self._by_backend[backend].lane.in_flight(backend)
 
+    def is_idle(self, backend: str, model: str) -> bool:
+        """Whether a request for this model, by its canonical name, would run at once."""
+        track = self._by_backend[backend]
+        return backend not in track.drained and track.lane.is_idle(backend, model, asyncio.get_running_loop().time())
+
     def waiting_for(self, backend: str) -> int:
         """How many requests wait for a slot of it; may be asked from another thread."""
         return sum(self.queued.get((backend, priority), 0) for priority in Priority)

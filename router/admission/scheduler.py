@@ -108,6 +108,13 @@ class Lane:
         """Tell whether a running ticket was granted as one that has its model loaded first."""
         return ticket in self._running and self._running[ticket].load
 
+    def is_idle(self, backend: str, model: str, now: float) -> bool:
+        """Whether one more claim for this model would run at once, before nobody's turn."""
+        if self._line or not self._has_room():
+            return False
+        demand = self._backend(backend).demand(model)
+        return demand.backend.say(demand, Priority.BATCH, now) is Say.GRANT
+
     def in_flight(self, backend: str | None = None, model: str | None = None) -> int:
         """How many run: in the lane, on a backend, on one model of it."""
         if backend is None:

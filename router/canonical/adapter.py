@@ -19,6 +19,7 @@ class Timeouts(Struct, frozen=True):
 
     connect: float = 5
     first_token: float = 300
+    load: float = 600
     idle: float = 120
 
 
@@ -61,11 +62,15 @@ class ContextRules(Struct, frozen=True, kw_only=True):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """One try at one candidate: `model` is the backend's name for it, `shown` what the client is told."""
+    """One try at one candidate: `model` is the backend's name for it, `shown` what the client is told.
+
+    `loading` is whether the backend has to load the model first, as far as is known: then it gets the time to.
+    """
 
     model: str
     shown: str
     profile: Profile = Profile()
+    loading: bool = False
 
 
 class Reply(Protocol):
@@ -125,6 +130,8 @@ class Adapter(ABC):
 
     glances: ClassVar[bool] = False
     """Whether there is more to see at a `glance` than nothing."""
+    prefills: ClassVar[bool] = False
+    """Whether it goes on with a last message of the assistant as if it had said that itself, without repeating it."""
 
     def __init__(self, config: BackendConfig) -> None:
         self.config = config

@@ -123,7 +123,8 @@ class Profile(Struct, frozen=True):
 
     `thinking_tokens` are on top of `max_tokens`. With `truncate`, the backend may cut a prompt that is too long.
     `client_options` are the runner options that clients may set. `split_thinking` is whether `<think>` tags in an
-    answer are taken out; None leaves it to the model's name.
+    answer are taken out; None leaves it to the model's name. `resume` lets another target go on with a stream that
+    broke off; after `hedge_after_s` without a first token another one may compete for it.
     """
 
     options: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
@@ -133,6 +134,8 @@ class Profile(Struct, frozen=True):
     truncate: bool = False
     client_options: frozenset[str] = frozenset()
     split_thinking: bool | None = None
+    resume: bool = False
+    hedge_after_s: float | None = None
 
     def with_pinned(self, options: Mapping[str, Any]) -> "Profile":
         """The same with further options of how the model is loaded."""

@@ -53,6 +53,7 @@ class Splitter:
         self._voices: dict[int, _Voice] = {}
         self._frames: list[Frame] = []
         self._told: list[Event] = []
+        self._has_split = False
 
     def events(self, events: Sequence[Event]) -> list[Event]:
         """The same events with reasoning apart."""
@@ -83,7 +84,14 @@ class Splitter:
         changed = [voice for voice in self._voices.values() if voice.changed]
         for voice in changed:
             voice.changed = False
+        self._has_split = self._has_split or bool(changed)
         return bool(changed)
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether all that came has been told, and just as it came."""
+        is_changed = self._has_split or any(voice.changed for voice in self._voices.values())
+        return not is_changed and not self._frames
 
     def _released(self) -> list[Frame]:
         frames, told = self._frames, self._told

@@ -41,9 +41,8 @@ _INCAPABLE = re.compile(
     r"does not support (?P<ability>tools|thinking|chat|generate|insert)\b|(image|audio|video) input is not supported",
     re.IGNORECASE,
 )
+_LOADING = re.compile(r"\bloading (the )?model\b|\bmodel is (still )?(being loaded|loading)\b", re.IGNORECASE)
 _ABOUT = {"tools": "tools", "thinking": "reasoning_effort", "chat": "model", "generate": "model"}
-_LOADING = re.compile(r"^loading model$", re.IGNORECASE)
-"""What llama.cpp says from its start until its model is there; it gives no code for it."""
 _CLIENT_MISTAKE = re.compile(
     r"Missing 'role'|'messages' is required|Unknown reasoning format"
     r"|is too large to process|--jinja|^invalid format:|^option \"[^\"]*\" must be|unsupported content",
@@ -110,8 +109,8 @@ def classify(answer: ErrorAnswer, *, backend: str, model: str) -> RouterError:
 
 def _server_failure(answer: ErrorAnswer, said: str) -> RouterError:
     if answer.status == 503:
-        kind = BackendLoading if _LOADING.match(answer.message) else BackendBusy
-        return kind(said, retry_after=answer.retry_after or BUSY_RETRY_AFTER_S)
+        busy = BackendLoading if _LOADING.search(answer.message) else BackendBusy
+        return busy(said, retry_after=answer.retry_after or BUSY_RETRY_AFTER_S)
     if answer.status == 501 or _CLIENT_MISTAKE.search(answer.message):
         return RejectedByBackend(said)
     if answer.status == 504:

@@ -9,8 +9,8 @@ CONTENT_TYPE = "text/event-stream"
 
 
 def comment(text: str) -> bytes:
-    """A line that people can see and clients ignore."""
-    return f": {' '.join(text.split())}\n\n".encode()
+    """A line that clients skip and people can read."""
+    return b": " + "".join(letter if letter.isprintable() else "?" for letter in text).encode() + b"\n\n"
 
 
 class Cutter:

@@ -1,6 +1,7 @@
 """An answer on its way from a backend to the client: frames to the client's bytes, counted as they pass."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -13,13 +14,24 @@ from router.errors import BackendFailed
 from router.usage.meter import Meter
 
 
-class Answer:
-    """An answer that a backend has committed itself to; `first` are the frames that are already here.
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """What is done to an answer on its way.
 
-    `check` says at its end what the client should be warned of.
+    `settled` says what it cost, `check` at its end what the client should be warned of. `note` is for people who look
+    at the stream, where it goes on for another that broke off.
     """
 
-    __slots__ = ("_batches", "_check", "_first", "_meter", "_reply", "_settled", "_splitter", "usage")
+    settled: Callable[[], Awaitable[UsageReported]]
+    splitter: Splitter | None = None
+    check: Callable[[], Awaitable[str]] | None = None
+    note: str = ""
+
+
+class Answer:
+    """An answer that a backend has committed itself to; `first` are the frames that are already here."""
+
+    __slots__ = ("_batches", "_check", "_first", "_meter", "_reply", "_settled", "_splitter", "note", "usage")
 
     def __init__(
         self,
@@ -28,17 +40,16 @@ class Answer:
         *,
         batches: AsyncIterator[Sequence[Frame]],
         meter: Meter,
-        settled: Callable[[], Awaitable[UsageReported]],
-        splitter: Splitter | None = None,
-        check: Callable[[], Awaitable[str]] | None = None,
+        handling: Handling,
     ) -> None:
         self._reply = reply
         self._first = first
         self._batches = batches
         self._meter = meter
-        self._settled = settled
-        self._splitter = splitter
-        self._check = check
+        self._settled = handling.settled
+        self._splitter = handling.splitter
+        self._check = handling.check
+        self.note = handling.note
         self.usage: UsageReported | None = None
 
     async def stream(self, encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:

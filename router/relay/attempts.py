@@ -2,38 +2,41 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from random import random
 from typing import Protocol, TypeVar
 
-from router.admission.gate import Gate, Stay
+from router.admission.gate import Gate
+from router.canonical.models import canonical_name
 from router.errors import (
-    BackendDrained,
     BackendError,
+    BackendLoading,
     BackendRefusedKey,
     BackendTimeout,
     BackendUnreachable,
-    ContextLengthExceeded,
+    BadRequest,
     NoBackend,
     QueueFull,
-    QueueShareExhausted,
     RouterError,
 )
+from router.relay.course import TURNED_AWAY, Course
+from router.relay.hedge import Race
+from router.relay.loading import FIRST_PAUSE_S, LOADING, MAX_PAUSE_S, Loads
 from router.relay.progress import Fleet, Progress
+from router.relay.retry_budget import RetryBudget
+from router.relay.turn import Turn, Work
 from router.relay.visit import Visit
-from router.routing.catalog import Target
-from router.routing.plan import Candidate, Plan, Wanted
+from router.routing.health import Readiness
+from router.routing.plan import Candidate, Plan
+from router.routing.wanted import Wanted
 from router.usage.record import FailedAttempt
 
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 BACKOFF_S = 0.1
-LOADING = "loading model"
-
-_TURNED_AWAY = (QueueFull, QueueShareExhausted, BackendDrained)
 
 T = TypeVar("T")
 
@@ -49,18 +52,21 @@ class Tracing(Protocol):
 
 
 class Attempts:
-    """Takes a request to one candidate after another. Holds no state of its own between requests."""
+    """Takes a request to one candidate after another. Between requests it keeps what all of them share: the budget of
+    further attempts, and which models have to be loaded."""
 
     def __init__(self, fleet: Fleet, gate: Gate, *, tracing: Tracing | None = None) -> None:
         self.fleet = fleet
         self._gate = gate
         self._tracing = tracing
+        self._budget = RetryBudget()
+        self._loads = Loads(fleet)
 
     async def first_to_serve(
         self,
         wanted: Wanted,
         progress: Progress,
-        serve: Callable[[Candidate], Awaitable[T]],
+        work: Work[T],
         *,
         narrow: Callable[[Plan], Awaitable[Plan]] | None = None,
     ) -> T:
@@ -82,117 +88,190 @@ class Attempts:
                 visit = Visit(
                     self._gate, self.fleet.health, wanted=wanted, chosen=chosen, at=now, request_id=progress.id
                 )
-                return await self._attempts(visit, chosen, progress=progress, serve=serve)
+                return await self._attempts(Course(chosen.candidates, visit), progress, work)
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise BackendTimeout(f"the request took longer than its limit of {limit:g} s") from None
 
-    async def _attempts(
-        self, visit: Visit, chosen: Plan, *, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]
-    ) -> T:
-        """A backend that failed is asked for another model only after all others; one that could not be reached is
-        tried again, after a pause, when nobody else is left. Being turned away from a line is no attempt."""
-        waiting = deque(chosen.candidates)
-        unreachable: list[Candidate] = []
-        failures: list[RouterError] = []
-        turned_away = 0
-        while waiting:
-            rivals = visit.rivals(waiting)
+    async def _attempts(self, course: Course, progress: Progress, work: Work[T]) -> T:
+        broken: RouterError | None = None
+        while (candidate := self._next(course, progress)) is not None:
+            turn = Turn(course.rivals(candidate), progress, self._commit)
             progress.attempts += 1
             try:
-                return await self._attempt(rivals, visit.stay(rivals), progress=progress, serve=serve)
+                return await self._with_rival(turn, course, work)
             except RouterError as error:
-                candidate = _asked(rivals, progress)
-                self._report(candidate, progress, error)
-                if progress.committed or not error.retryable:
-                    raise
-                failures.append(error)
-            is_turned_away = isinstance(failures[-1], _TURNED_AWAY)
-            turned_away += is_turned_away
-            done_with = rivals if is_turned_away else (candidate,)
-            waiting = deque(other for other in waiting if other not in done_with)
-            if progress.attempts - turned_away >= MAX_ATTEMPTS:
+                if progress.committed:
+                    broken = broken or error
+                if not self._may_go_on(turn, course, work, error):
+                    raise broken or error from None
+            if progress.attempts - course.turned_away >= MAX_ATTEMPTS:
                 break
-            if failures[-1].blame == "backend":
-                waiting = _put_last(waiting, candidate.target.backend)
-            if isinstance(failures[-1], BackendUnreachable):
-                unreachable.append(candidate)
-            if not waiting and unreachable:
-                waiting.extend(unreachable)
-                unreachable.clear()
+            if course.starts_over():
                 await asyncio.sleep(BACKOFF_S * 2 ** (progress.attempts - 1) * (0.5 + random() / 2))  # noqa: S311
-        raise _most_telling(failures)
+        raise broken or course.most_telling
 
-    async def _attempt(
-        self,
-        rivals: Sequence[Candidate],
-        stay: Stay,
-        *,
-        progress: Progress,
-        serve: Callable[[Candidate], Awaitable[T]],
-    ) -> T:
+    def _next(self, course: Course, progress: Progress) -> Candidate | None:
+        """The first one, or within the budget a further one; without, only one that nothing speaks against.
+
+        What a target refused because of the request itself is no sign of trouble, and costs nothing.
+        """
+        now = asyncio.get_running_loop().time()
+        if not progress.attempts:
+            self._budget.requested(now)
+        if not course.failures or isinstance(course.failures[-1], (BadRequest, *TURNED_AWAY)):
+            return course.take()
+        has_room = self._budget.has_room(now)
+        candidate = course.take() if has_room else course.take(partial(self._is_trusted, now=now))
+        if candidate is not None:
+            self._budget.spend(now)
+        elif course.has(lambda _: True):
+            progress.out_of_budget = True
+            logger.warning("no further attempt: too many requests needed one in the last seconds")
+        return candidate
+
+    def _is_trusted(self, candidate: Candidate, *, now: float) -> bool:
+        return self._is_ready(candidate, now=now) and self._budget.trusts(candidate.target.backend)
+
+    def _is_ready(self, candidate: Candidate, *, now: float) -> bool:
+        backend = candidate.target.backend
+        return (
+            backend in self.fleet.adapters and self.fleet.health[backend].readiness(now) is Readiness.READY
+        ) and not self._loads.is_due(candidate.target)
+
+    def _may_go_on(self, turn: Turn, course: Course, work: Work[T], error: RouterError) -> bool:
+        """Whether to ask the next one. Once a stream has content, only one that can continue it."""
+        if not turn.progress.committed:
+            return error.retryable
+        if not work.goes_on(turn, error):
+            return False
+        course.keep(self._can_continue)
+        return True
+
+    def _can_continue(self, candidate: Candidate) -> bool:
+        adapter = self.fleet.adapters.get(candidate.target.backend)
+        return adapter is not None and adapter.prefills
+
+    async def _with_rival(self, turn: Turn, course: Course, work: Work[T]) -> T:
+        """Where the alias says so, with another candidate to compete for the first token if that takes long."""
+        after_s = turn.candidate.profile.hedge_after_s
+        if after_s is None or turn.progress.committed or not work.may_compete:
+            return await self._reported(turn, course, work)
+        race = Race[T](lambda runner: self._reported(runner, course, work))
+        leading = Turn(turn.rivals, turn.progress, lambda winner: self._commit(winner, race.won))
+
+        def rival() -> Turn | None:
+            return self._rival(leading, course, race.won)
+
+        return await race.between(leading, rival, after_s=after_s)
+
+    def _rival(self, leading: Turn, course: Course, won: Callable[[Turn], None]) -> Turn | None:
+        """Someone idle, within the budget, to compete with the one that is asked already."""
+        now, progress = asyncio.get_running_loop().time(), leading.progress
+        if progress.attempts >= MAX_ATTEMPTS or not self._budget.has_room(now):
+            return None
+        taken = leading.candidate.target.backend
+        candidate = course.take(lambda other: other.target.backend != taken and self._is_idle(other, now=now))
+        if candidate is None:
+            return None
+        self._budget.spend(now)
+        progress.attempts += 1
+        progress.hedge, progress.reason = "lost", f"{progress.reason}, hedged"
+
+        def commit(winner: Turn) -> None:
+            self._commit(winner, won)
+            progress.taken_over(winner.progress)
+
+        return Turn((candidate,), progress.rival(), commit)
+
+    def _is_idle(self, candidate: Candidate, *, now: float) -> bool:
+        return self._is_ready(candidate, now=now) and self._gate.is_idle(
+            candidate.target.backend, canonical_name(candidate.target.model)
+        )
+
+    async def _reported(self, turn: Turn, course: Course, work: Work[T]) -> T:
+        """One attempt; a failure is remembered by all who need to know."""
+        try:
+            return await self._attempt(turn, course, work)
+        except RouterError as error:
+            self._report(turn, error)
+            course.failed(turn.candidate, error, rivals=turn.rivals)
+            raise
+
+    async def _attempt(self, turn: Turn, course: Course, work: Work[T]) -> T:
         """One attempt on the first of the rivals that has a slot."""
-        _goes_to(rivals[0], progress)
-        for candidate in rivals:
-            if candidate.target.backend not in self.fleet.adapters:
-                raise NoBackend(f"{candidate.target.backend} is switched off in the settings")
-        progress.stay, progress.waiting = stay, ""
+        progress, health = turn.progress, self.fleet.health
+        for rival in turn.rivals:
+            if rival.target.backend not in self.fleet.adapters:
+                raise NoBackend(f"{rival.target.backend} is switched off in the settings")
+        stay = progress.stay = course.visit.stay(turn.rivals)
+        progress.waiting = ""
         async with stay as admitted:
-            progress.waiting = LOADING if admitted.load else ""
-            candidate = rivals[stay.claims.index(admitted.claim)]
-            _goes_to(candidate, progress)
-            backend, health = candidate.target.backend, self.fleet.health
+            course.goes_to(turn, turn.rivals[stay.claims.index(admitted.claim)])
+            backend = turn.candidate.target.backend
             was_trial = health.started(backend, now=asyncio.get_running_loop().time())
             try:
                 with self._traced(progress):
-                    return await serve(candidate)
+                    return await self._loaded(turn, course, work, loading=admitted.load)
             finally:
-                admitted.served = progress.committed
+                admitted.served = turn.served
                 health.ended(backend, was_trial=was_trial)
+
+    async def _loaded(self, turn: Turn, course: Course, work: Work[T], *, loading: bool) -> T:
+        """Waits while the backend says that it loads its model, unless somebody else is ready."""
+        loop, target = asyncio.get_running_loop(), turn.candidate.target
+        adapter = self.fleet.adapters[target.backend]
+        until = loop.time() + adapter.config.timeouts.load
+        loading, pause_s = loading or self._loads.is_due(target), FIRST_PAUSE_S
+        turn.progress.waiting = LOADING if loading else ""
+        while True:
+            try:
+                return await work.serve(turn, loading=loading)
+            except BackendLoading as error:
+                if course.has(partial(self._is_ready, now=loop.time())):
+                    raise
+                turn.progress.waiting = LOADING
+                await self._loads.over(adapter, until, error, pause_s=pause_s)
+                pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    def _commit(self, turn: Turn, won: Callable[[Turn], None] | None = None) -> None:
+        if won is not None:
+            won(turn)
+        target, progress = turn.candidate.target, turn.progress
+        progress.committed, progress.waiting, turn.served = True, "", True
+        self._budget.answered(target.backend)
+        now = asyncio.get_running_loop().time()
+        self._learn(turn, now)
+        self.fleet.health.succeeded(target.backend, model=target.model, now=now)
+
+    def _learn(self, turn: Turn, now: float) -> None:
+        """How soon it began, if it did not have to load first, and who has this conversation."""
+        candidate, conversation = turn.candidate, turn.progress.conversation
+        target, experience = candidate.target, self.fleet.experience
+        if turn.began is not None and candidate.resident is not False and not self._loads.is_due(target):
+            experience.speeds.began(target, now - turn.began, now=now)
+        if conversation is not None:
+            experience.affinity.remember(conversation, target)
 
     def _traced(self, progress: Progress) -> AbstractContextManager[None]:
         if self._tracing is None:
             return _UNTRACED
         return self._tracing.attempt(progress, kind=self.fleet.adapters[progress.backend].kind)
 
-    def _report(self, candidate: Candidate, progress: Progress, error: RouterError) -> None:
-        target = candidate.target
+    def _report(self, turn: Turn, error: RouterError) -> None:
+        target, progress = turn.candidate.target, turn.progress
         progress.failed.append(FailedAttempt(target.backend, target.model, type(error).code, error.upstream_id))
-        progress.reason = f"{progress.chosen_by}, {target.backend} failed"
-        self._blame(target.backend, target.model, error)
+        progress.waiting, progress.reason = "", f"{progress.chosen_by}, {target.backend} failed"
+        if isinstance(error, (BackendError, QueueFull)) and error.blame != "model":
+            self._budget.turned_away(target.backend)
+        if error.blame == "model":
+            self.fleet.health.model_missing(target.backend, target.model)
+        elif error.blame == "backend":
+            now = asyncio.get_running_loop().time()
+            self.fleet.health.failed(target.backend, _remembered(error), now=now)
         if isinstance(error, BackendError):
             logger.warning("attempt %d on %s failed: %s", progress.attempts, target, _remembered(error))
-
-    def _blame(self, backend: str, model: str, error: RouterError) -> None:
-        if error.blame == "model":
-            self.fleet.health.model_missing(backend, model)
-        elif error.blame == "backend":
-            self.fleet.health.failed(backend, _remembered(error), now=asyncio.get_running_loop().time())
-
-
-def _goes_to(candidate: Candidate, progress: Progress) -> None:
-    progress.backend, progress.model, progress.dropped = candidate.target.backend, candidate.target.model, ()
-
-
-def _asked(rivals: Sequence[Candidate], progress: Progress) -> Candidate:
-    """The rival that had the request last."""
-    target = Target(progress.backend, progress.model)
-    return next(candidate for candidate in rivals if candidate.target == target)
-
-
-def _put_last(waiting: deque[Candidate], backend: str) -> deque[Candidate]:
-    return deque(sorted(waiting, key=lambda candidate: candidate.target.backend == backend))
-
-
-def _most_telling(failures: Sequence[RouterError]) -> RouterError:
-    """The one that says soonest when to come back, else that the prompt is too long, which a client can mend at once,
-    else the last that may pass, else the last."""
-    if told := [error for error in failures if error.retry_after is not None]:
-        return min(told, key=lambda error: error.retry_after or 0.0)
-    if too_long := [error for error in failures if isinstance(error, ContextLengthExceeded)]:
-        return too_long[0]
-    return next((error for error in reversed(failures) if error.status >= 429), failures[-1])
 
 
 def _remembered(error: RouterError) -> str:

@@ -1,7 +1,7 @@
 """The context contract: no prompt goes where it does not fit, and none is cut in silence."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from router.canonical.adapter import Adapter, Attempt, ContextRules
@@ -60,6 +60,10 @@ class Contract:
         """What goes with a request to this candidate: its alias's profile, and what others pin for the model."""
         return self._pins.completed(candidate.target, candidate.profile)
 
+    def attempt(self, candidate: Candidate, shown: str, *, loading: bool = False) -> Attempt:
+        """What the candidate's adapter is told."""
+        return Attempt(model=candidate.target.model, shown=shown, profile=self.profile(candidate), loading=loading)
+
     def window(self, candidate: Candidate, request: ChatRequest) -> int | None:
         """The tokens that prompt and answer may have there; None where nobody knows or the alias does not care."""
         adapter = self._fleet.adapters.get(candidate.target.backend)
@@ -94,13 +98,14 @@ class Contract:
         if size is None:
             return True
         answer = answer_limit(request, candidate.profile)
-        return surely_fits(request, size, answer, self._adapter(candidate).rules)
+        return surely_fits(request, size, answer, self.adapter(candidate).rules)
 
     def _limit(self, candidate: Candidate, request: ChatRequest) -> int | None:
         """The window, but for an alias that lets the backend cut what does not fit."""
         return None if candidate.profile.truncate else self.window(candidate, request)
 
-    def _adapter(self, candidate: Candidate) -> Adapter:
+    def adapter(self, candidate: Candidate) -> Adapter:
+        """The way to the candidate's backend."""
         return self._fleet.adapters[candidate.target.backend]
 
     async def _fitting(self, chosen: Plan, request: ChatRequest, progress: Progress) -> Plan:
@@ -128,25 +133,24 @@ class Contract:
         self, candidate: Candidate, request: ChatRequest, *, count: Count, size: int, first: bool
     ) -> _Judgement:
         """Whether it fits. Only of the candidate that would come first an exact count is worth its time."""
-        adapter = self._adapter(candidate)
+        adapter = self.adapter(candidate)
         ratio = self.lessons.calibration.ratio(self._kind(candidate, foreign=count.foreign))
         answer = answer_limit(request, candidate.profile)
         need = Need(*count.corrected(ratio), answer)
         fit = fits(need, size, adapter.rules)
         if fit is Fit.CLOSE and first and candidate.readiness is not Readiness.DOWN:
-            attempt = Attempt(model=candidate.target.model, shown=request.model, profile=self.profile(candidate))
-            exact = await adapter.prompt_tokens(request, attempt, timeout_s=COUNT_S)
+            exact = await adapter.prompt_tokens(request, self.attempt(candidate, request.model), timeout_s=COUNT_S)
             if exact is not None:
                 need = Need(exact, exact, exact, answer)
                 fit = Fit.YES if exact + need.room(adapter.rules) <= size else Fit.NO
         return _Judgement(candidate, size, need, fit is not Fit.NO)
 
     def _kind(self, candidate: Candidate, *, foreign: bool = False) -> Kind:
-        return Kind(self._adapter(candidate).kind, canonical_name(candidate.target.model), foreign)
+        return Kind(self.adapter(candidate).kind, canonical_name(candidate.target.model), foreign)
 
     def watches(self, candidate: Candidate, request: ChatRequest) -> bool:
         """Whether the answer should be compared with the prompt, because the backend might have cut it."""
-        return self._adapter(candidate).rules.cuts and may_be_cut(request)
+        return self.adapter(candidate).rules.cuts and may_be_cut(request)
 
     async def warning(self, candidate: Candidate, request: ChatRequest, progress: Progress) -> str:
         """What to tell a client whose prompt the backend has cut, by its own count; empty when it has not."""
@@ -163,6 +167,22 @@ class Contract:
         progress.is_cut = True
         logger.warning("%s has cut a prompt: it read %d of about %d tokens", candidate.target, read, likely)
         return f"{candidate.target.backend} has cut the prompt: it read {read} of about {likely} tokens"
+
+    def check(
+        self, candidate: Candidate, request: ChatRequest, progress: Progress
+    ) -> Callable[[], Awaitable[str]] | None:
+        """Finds out, once the answer is whole, whether its prompt was; None where that need not be asked."""
+        if not request.stream:
+            progress.window = self.window(candidate, request)
+        if not self.watches(candidate, request):
+            return None
+
+        async def check() -> str:
+            warning = await self.warning(candidate, request, progress)
+            progress.warning = "; ".join(filter(None, (progress.warning, warning)))
+            return warning
+
+        return check
 
     def learn(self, candidate: Candidate, request: ChatRequest, progress: Progress) -> None:
         """What an answer teaches about estimates."""

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import random
+from typing import Literal
 
 from router.admission.gate import Stay
 from router.canonical.adapter import Adapter
@@ -29,6 +30,9 @@ class Progress:
     a chat. `count` is the prompt's estimate, if one was needed; `is_cut` is whether the backend cut the prompt, and
     `window` the tokens that its model has room for. `conversation` is what the backend that serves is to be
     remembered by, if it is one of several.
+
+    `hedge` is whether a second candidate that was asked at the same time won or lost. `resumed` is how often another
+    went on where a stream broke off. `out_of_budget` is whether a further attempt was wanted and not made.
     """
 
     id: str = ""
@@ -51,7 +55,20 @@ class Progress:
     count: Count | None = None
     is_cut: bool = False
     window: int | None = None
+    hedge: Literal["", "won", "lost"] = ""
+    resumed: int = 0
+    out_of_budget: bool = False
     failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
+
+    def rival(self) -> "Progress":
+        """That of a second candidate which is asked at the same time; what has failed so far is one list."""
+        return replace(self, waiting="", dropped=(), warning="", meter=None, stay=None)
+
+    def taken_over(self, rival: "Progress") -> None:
+        """The second candidate has won."""
+        self.backend, self.model, self.dropped = rival.backend, rival.model, rival.dropped
+        self.warning, self.meter, self.stay = rival.warning, rival.meter, rival.stay
+        self.committed, self.waiting, self.hedge = True, "", "won"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,30 @@
 """Every request to a backend: plan, admit, attempt, commit, meter."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 from msgspec.structs import replace
 
 from router.admission.gate import Gate
-from router.canonical.adapter import Attempt, Vectors
-from router.canonical.models import canonical_name
+from router.canonical.adapter import Vectors
 from router.canonical.request import ChatRequest, EmbedRequest
-from router.canonical.thinking import splitter
-from router.relay.answer import Answer, all_frames, first_content, rewritten
+from router.errors import RouterError
+from router.relay.answer import Answer
 from router.relay.attempts import Attempts, Tracing
+from router.relay.chat import Chat
 from router.relay.contract import Contract
 from router.relay.progress import Fleet, Progress
-from router.routing.plan import Candidate, Wanted
-from router.usage.estimate import settled, settled_embedding
+from router.relay.turn import Turn
+from router.routing.wanted import Wanted
+from router.usage.estimate import settled_embedding
 from router.usage.lessons import Lessons
 from router.usage.meter import Meter
 from router.usage.tokenizer import Tokenizer
 
 
 class Relay:
-    """Takes requests to backends. Holds no state of its own between requests."""
+    """Takes requests to backends. What it keeps between requests is in `Attempts` and in the contract."""
 
     def __init__(
         self, fleet: Fleet, gate: Gate, tokenizer: Tokenizer, *, lessons: Lessons, tracing: Tracing | None = None
@@ -40,83 +41,40 @@ class Relay:
 
         Raises RouterError before the first content, having tried what may be tried; afterwards only for this answer.
         """
-
-        async def serve(candidate: Candidate) -> None:
-            meter = progress.meter = Meter()
-            began = asyncio.get_running_loop().time()
-            adapter = self.fleet.adapters[candidate.target.backend]
-            stream = adapter.config.streams(candidate.target.model, wanted=request.stream)
-            asked = request if stream == request.stream else replace(request, stream=stream)
-            attempt = self._attempt(candidate, request.model)
-            async with adapter.chat(asked, attempt) as reply:
-                progress.dropped = reply.dropped
-                batches = reply.batches()
-                first = await (first_content(batches) if request.stream else all_frames(batches))
-                progress.waiting = ""
-                meter.content(asyncio.get_running_loop().time())
-                if asked is not request:
-                    first = rewritten(first, progress.backend)
-                self._commit(progress, candidate, began=began if request.stream else None)
-                bill = partial(settled, meter, request, self.tokenizer)
-                profile, model = candidate.profile, candidate.target.model
-                split = splitter(profile.split_thinking, model, live=request.stream)
-                check = self._check(candidate, request, progress)
-                await deliver(
-                    Answer(reply, first, batches=batches, meter=meter, settled=bill, splitter=split, check=check)
-                )
-                self._contract.learn(candidate, request, progress)
-
         progress.operation, progress.request = "chat", request
         narrow = partial(self._contract.narrowed, request=request, progress=progress)
-        await self._attempts.first_to_serve(wanted, progress, serve, narrow=narrow)
+        work = Chat(request, progress, deliver=deliver, contract=self._contract, tokenizer=self.tokenizer)
+        await self._attempts.first_to_serve(wanted, progress, work, narrow=narrow)
 
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:
         """Embeds the inputs on the first candidate that can; raises RouterError."""
-
-        async def serve(candidate: Candidate) -> Vectors:
-            adapter = self.fleet.adapters[candidate.target.backend]
-            meter = progress.meter = Meter()
-            vectors = await adapter.embed(request, self._attempt(candidate, request.model))
-            if vectors.usage is not None:
-                meter.observe((vectors.usage,))
-            progress.dropped = vectors.dropped
-            self._commit(progress, candidate)
-            return vectors
-
         progress.operation = "embeddings"
-        vectors = await self._attempts.first_to_serve(wanted, progress, serve)
+        vectors = await self._attempts.first_to_serve(wanted, progress, _Embedding(request, self._contract))
         progress.usage = await settled_embedding(vectors.usage, request, self.tokenizer)
         if progress.meter is not None:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
 
-    def _commit(self, progress: Progress, candidate: Candidate, *, began: float | None = None) -> None:
-        """From here on no other backend can take over. `began` is when a stream was asked for: that teaches."""
-        progress.committed = True
-        now = asyncio.get_running_loop().time()
-        health, target, experience = self.fleet.health, candidate.target, self.fleet.experience
-        was_loaded = health[target.backend].has_loaded(canonical_name(target.model), now) is not False
-        if began is not None and was_loaded and candidate.resident is not False:
-            experience.speeds.began(target, now - began, now=now)
-        if progress.conversation is not None:
-            experience.affinity.remember(progress.conversation, target)
-        health.succeeded(target.backend, model=target.model, now=now)
 
-    def _attempt(self, candidate: Candidate, shown: str) -> Attempt:
-        return Attempt(model=candidate.target.model, shown=shown, profile=self._contract.profile(candidate))
+@dataclass(frozen=True, slots=True)
+class _Embedding:
+    """Embeddings as the work that candidates are given."""
 
-    def _check(
-        self, candidate: Candidate, request: ChatRequest, progress: Progress
-    ) -> Callable[[], Awaitable[str]] | None:
-        """Finds out, once the answer is whole, whether its prompt was; None where that need not be asked."""
-        if not request.stream:
-            progress.window = self._contract.window(candidate, request)
-        if not self._contract.watches(candidate, request):
-            return None
+    request: EmbedRequest
+    contract: Contract
+    may_compete: bool = False
 
-        async def check() -> str:
-            warning = await self._contract.warning(candidate, request, progress)
-            progress.warning = "; ".join(filter(None, (progress.warning, warning)))
-            return warning
+    async def serve(self, turn: Turn, *, loading: bool) -> Vectors:
+        adapter, progress = self.contract.adapter(turn.candidate), turn.progress
+        meter = progress.meter = Meter()
+        attempt = self.contract.attempt(turn.candidate, self.request.model, loading=loading)
+        vectors = await adapter.embed(self.request, attempt)
+        if vectors.usage is not None:
+            meter.observe((vectors.usage,))
+        progress.dropped = vectors.dropped
+        turn.commit(turn)
+        return vectors
 
-        return check
+    def goes_on(self, turn: Turn, error: RouterError) -> bool:  # noqa: ARG002
+        """There is only one piece."""
+        return False

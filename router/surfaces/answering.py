@@ -9,7 +9,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from router.canonical.request import ChatRequest
 from router.dialects import Encoder
-from router.dialects.sse import PING
+from router.dialects.sse import PING, comment
 from router.errors import InternalError, RouterError
 from router.relay.answer import Answer
 from router.relay.progress import Progress
@@ -101,6 +101,8 @@ class _Response:
 
     async def _deliver(self, answer: Answer) -> None:
         if self._request.stream:
+            if answer.note:
+                await self._write(comment(answer.note))
             await answer.stream(self._encoder, self._write)
         else:
             self._body = await answer.body(self._encoder)

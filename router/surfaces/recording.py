@@ -79,6 +79,9 @@ class Entry:
             duration_s=took,
             key_id=key_id,
             is_cut=progress.is_cut,
+            hedge=progress.hedge,
+            resumed=progress.resumed,
+            out_of_budget=progress.out_of_budget,
         )
 
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from router.canonical.events import (
     Event,
+    Finished,
     ReasoningDelta,
+    ReasoningSigned,
     Refused,
     TextDelta,
     ToolCallDelta,
@@ -12,22 +14,27 @@ from router.canonical.events import (
     UsageReported,
 )
 
+_NO_TEXT = (ReasoningDelta, ReasoningSigned, Refused, ToolCallStarted, ToolCallDelta, Finished)
+
 
 class Meter:
     """What one answer has cost so far: the backend's counts, merged field by field, and when it began to come.
 
     `first_content_at` is seconds of the event loop's clock.
 
+    `is_plain_text` is whether nothing but text was said, and no end of it.
+
     `said` and `calls` are what is counted when the backend does not count: every text, and how many tools were called.
     """
 
-    __slots__ = ("calls", "first_content_at", "said", "usage")
+    __slots__ = ("calls", "first_content_at", "is_plain_text", "said", "usage")
 
     def __init__(self) -> None:
         self.first_content_at: float | None = None
         self.usage: UsageReported | None = None
         self.said: list[str] = []
         self.calls = 0
+        self.is_plain_text = True
 
     def observe(self, events: Sequence[Event]) -> None:
         """Takes note of the events of one frame."""
@@ -35,6 +42,7 @@ class Meter:
             self.said.append(event.text)
             return
         for event in events:
+            self.is_plain_text = self.is_plain_text and not isinstance(event, _NO_TEXT)
             if type(event) is TextDelta or type(event) is ReasoningDelta or type(event) is Refused:
                 self.said.append(event.text)
             elif type(event) is UsageReported:

@@ -96,6 +96,9 @@ class Metrics:
         self._fallbacks: Counter[tuple[str, ...]] = Counter()
         self._left: Counter[tuple[str, ...]] = Counter()
         self._cut: Counter[tuple[str, ...]] = Counter()
+        self._hedges: Counter[tuple[str, ...]] = Counter()
+        self._resumed: Counter[tuple[str, ...]] = Counter()
+        self._out_of_budget: Counter[tuple[str, ...]] = Counter()
 
     def record(self, record: RequestRecord) -> None:
         """Counts one request."""
@@ -110,7 +113,7 @@ class Metrics:
             (series.estimated if usage.estimated else series.exact).add(usage)
             if (speed := record.tokens_per_s) is not None:
                 series.speed.observe(speed)
-        if record.outcome != OK or record.failed:
+        if record.outcome != OK or record.failed or record.hedge:
             self._trouble(record)
         if record.is_cut:
             self._cut[record.backend or NONE, self._label_of(record.backend, record.model) or OTHER] += 1
@@ -121,6 +124,12 @@ class Metrics:
             self._left[backend,] += 1
         elif record.outcome != OK:
             self._errors[backend, record.outcome] += 1
+        if record.hedge:
+            self._hedges[backend, record.hedge] += 1
+        if record.resumed:
+            self._resumed[backend,] += record.resumed
+        if record.out_of_budget:
+            self._out_of_budget[backend,] += 1
         for failed in record.failed:
             self._failed_attempts[failed.backend, failed.code] += 1
         for failed in record.failed[: record.attempts - 1]:
@@ -180,6 +189,11 @@ class Metrics:
         yield _family("turnout_fallbacks", told, ("backend",), self._fallbacks)
         told = "Prompts that a backend cut without saying so."
         yield _family("turnout_prompts_cut", told, ("backend", "model"), self._cut)
+        told = "Requests that two backends were asked for at once, by who answered, and whether the second won or lost."
+        yield _family("turnout_hedges", told, ("backend", "second"), self._hedges)
+        yield _family("turnout_resumed", "Streams that broke and went on, by who went on.", ("backend",), self._resumed)
+        told = "Requests without a further attempt, too many others having needed one, by the last backend asked."
+        yield _family("turnout_retry_budget_spent", told, ("backend",), self._out_of_budget)
         yield _family("turnout_client_left", "Clients who did not wait for the end.", ("backend",), self._left)
 
 

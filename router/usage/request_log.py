@@ -31,6 +31,7 @@ class RequestLine:
             f"first {_ms(first):g} ms" if first is not None else "",
             f"total {_ms(record.duration_s):g} ms",
             f"attempt {record.attempts}" if record.attempts > 1 else "",
+            f"resumed {record.resumed}" if record.resumed else "",
             f"({record.reason})" if record.reason else "",
             record.id,
         ]
@@ -50,6 +51,8 @@ class RequestLine:
             "stream": record.stream,
             "attempts": record.attempts,
             "failed": ", ".join(_failure(failed) for failed in record.failed),
+            "resumed": record.resumed,
+            "hedge": record.hedge,
             "reason": record.reason,
             "prompt_tokens": usage.prompt if usage else None,
             "completion_tokens": usage.completion if usage else None,

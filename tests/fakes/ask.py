@@ -28,13 +28,6 @@ class Ask:
             raise TypeError("the body is not an object")
         return fields
 
-    def asked_model(self) -> str:
-        """Empty when the body names none."""
-        try:
-            return str(self.fields().get("model") or "")
-        except (ValueError, TypeError):
-            return ""
-
     def wants_stream(self) -> bool:
         """What the request asked for; Ollama streams unless told not to."""
         try:
@@ -42,6 +35,22 @@ class Ask:
         except (ValueError, TypeError):
             return False
         return bool(asked) if asked is not None else self.path.startswith("/api/")
+
+    def named_model(self) -> str:
+        """The model that was asked for, if one was."""
+        try:
+            name = self.fields().get("model")
+        except (ValueError, TypeError):
+            return ""
+        return name if isinstance(name, str) else ""
+
+    def last_message(self) -> str:
+        """What was said last, if it was plain text."""
+        try:
+            messages = self.fields().get("messages") or [{}]
+        except (ValueError, TypeError):
+            return ""
+        return str(messages[-1].get("content", ""))
 
 
 Route = Callable[[Persona, Ask], Answer]

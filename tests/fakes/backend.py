@@ -39,6 +39,9 @@ class FakeBackend(Persona):
         self._dial = FaultDial()
         self._dial.turn(faults)
         self._scripts = ScriptBook()
+        self._loading = asyncio.Lock()
+        self.answered: Callable[[str], None] = lambda _: None
+        """Told the last message of every request that was answered to its end."""
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
 
@@ -160,8 +163,7 @@ class FakeBackend(Persona):
         faults = NO_FAULTS if routes.is_management(ask) else self._dial.draw()
         if faults.hang_before_headers:
             await never()
-        if self.load_s is not None:
-            await asyncio.sleep(self.swap_in(ask.asked_model()))
+        await self._load(ask)
         if faults.first_byte_delay_s:
             await asyncio.sleep(faults.first_byte_delay_s)
         answer = distort(
@@ -171,7 +173,20 @@ class FakeBackend(Persona):
             refuse=lambda status: self._refuse(status, ask.path),
         )
         pause_s = answer.delay_s + faults.chunk_delay_s
-        return await send(request, answer, pause_s=pause_s, passage=passage)
+        response = await send(request, answer, pause_s=pause_s, passage=passage)
+        if answer.status == 200:
+            self.answered(ask.last_message())
+        return response
+
+    async def _load(self, ask: Ask) -> None:
+        """Loads the model first, one at a time, if this is a server that does that when it is asked."""
+        if self.flavour != "ollama" or self.load_s is None:
+            return
+        name = ask.named_model()
+        async with self._loading:
+            if (model := self.find(name) if name else None) and not model.loaded:
+                await asyncio.sleep(self.load_s)
+                self.load(name)
 
     def _compose(self, ask: Ask) -> Answer:
         scripted = self._scripts.take(ask.path)

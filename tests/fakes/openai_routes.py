@@ -10,7 +10,7 @@ from tests.fakes.ask import Ask, json_fields
 from tests.fakes.embedding import as_base64, shortened, vector
 from tests.fakes.persona import FakeModel, Persona, full_name
 from tests.fakes.refusal import Refusal
-from tests.fakes.reply import Reply, completion_of, reply_to
+from tests.fakes.reply import Reply, completion_of, prefill_of, reply_to
 
 _CREATED = 1_790_000_000
 
@@ -24,7 +24,9 @@ def chat(persona: Persona, ask: Ask) -> Answer:
         fields = {**fields, "tools": []}
     if fields.get("tool_choice") == "none":
         fields = {**fields, "tools": []}
-    think = fields.get("reasoning_effort") != "none"
+    think = fields.get("reasoning_effort") != "none" and not _forbids_thinking(fields)
+    if persona.flavour == "llama_cpp" and think and persona.thinking and prefill_of(fields["messages"]):
+        raise Refusal(400, "Assistant response prefill is incompatible with enable_thinking.")
     reply = reply_to(persona, fields, think=think, limit=_limit(fields))
     named = answered_as(persona, fields)
     if not fields.get("stream") or ask.whole:
@@ -176,6 +178,10 @@ def _completion_ending(persona: Persona, reply: Reply, *, common: Mapping[str, A
 
 def _text_choice(text: str, finish_reason: str | None) -> dict[str, Any]:
     return {"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}
+
+
+def _forbids_thinking(fields: Mapping[str, Any]) -> bool:
+    return (fields.get("chat_template_kwargs") or {}).get("enable_thinking") is False
 
 
 def _limit(fields: Mapping[str, Any]) -> int | None:

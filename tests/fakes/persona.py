@@ -88,14 +88,11 @@ class Persona:
         wanted = full_name(name)
         return next((m for m in self.models if full_name(m.name) == wanted), None)
 
-    def swap_in(self, name: str) -> float:
-        """Has a model loaded instead of all others; how long that takes, in seconds."""
+    def load(self, name: str) -> None:
+        """This model is in memory now, and no other."""
         wanted = self.find(name)
-        if self.load_s is None or wanted is None or wanted.loaded:
-            return 0.0
         self.models = [replace(model, loaded=model is wanted) for model in self.models]
-        self.loads.append(wanted.name)
-        return self.load_s
+        self.loads.append(name)
 
     def token(self, length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
         """Random-looking and the same in each run."""

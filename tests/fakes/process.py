@@ -22,11 +22,12 @@ class FakeProcess:
         kind: Flavour = "ollama",
         models: Sequence[str] = (),
         reply: str | None = None,
+        options: Sequence[str] = (),
         port: int = 0,
         start_timeout_s: float = 15.0,
     ) -> None:
-        """`models` are written as on the command line: NAME or NAME=capability,capability."""
-        self._arguments = ["--kind", kind, "--port", str(port), "--until-stdin-closes"]
+        """`models` are written as on the command line, NAME or NAME=capability,capability; `options` are more of it."""
+        self._arguments = ["--kind", kind, "--port", str(port), "--until-stdin-closes", *options]
         for model in models:
             self._arguments += ["--model", model]
         if reply is not None:

@@ -40,7 +40,7 @@ _TEXTS: dict[Flavour, dict[int, str]] = {
         401: "unauthorized",
         503: "server busy, please try again.  maximum pending requests exceeded",
     },
-    "llama_cpp": {401: "Invalid API Key", 404: "File Not Found", 503: "Loading model"},
+    "llama_cpp": {401: "Invalid API Key", 404: "File Not Found", 503: "no slot available"},
     "claude": {401: "invalid x-api-key", 529: "Overloaded"},
     "openai": {
         401: "Incorrect API key provided.",

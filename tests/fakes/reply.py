@@ -31,9 +31,16 @@ def reply_to(persona: Persona, body: Mapping[str, Any], *, think: bool, limit: i
     messages: list[Mapping[str, Any]] = body.get("messages") or []
     tool = _tool_to_call(messages, body.get("tools") or [])
     thinking = pieces(persona.thinking) if think and persona.thinking else []
-    content = [] if tool else pieces(persona.reply)
+    begun = prefill_of(messages) if persona.flavour in ("ollama", "llama_cpp") else ""
+    content = [] if tool else pieces(persona.reply.removeprefix(begun))
     prompt_tokens = sum(len(text_of(m.get("content")).split()) for m in messages)
     return _limited(Reply(thinking, content, tool, prompt_tokens), limit)
+
+
+def prefill_of(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The beginning of the answer, which Ollama and llama.cpp go on with: a last message of the assistant."""
+    last = messages[-1] if messages else {}
+    return text_of(last.get("content")) if last.get("role") == "assistant" else ""
 
 
 def completion_of(persona: Persona, prompt: str, *, limit: int | None) -> Reply:

@@ -3,6 +3,7 @@
 from router.dialects.openai_chat.decode import StreamDecoder, decode_whole
 from router.dialects.openai_chat.encode import Encoder, render_error
 from router.dialects.openai_chat.ids import NAME
+from router.dialects.openai_chat.prefill import continued
 from router.dialects.openai_chat.render import asking_for_usage, render_request, sent_options
 from router.dialects.openai_chat.request import parse_request
 
@@ -11,6 +12,7 @@ __all__ = [
     "Encoder",
     "StreamDecoder",
     "asking_for_usage",
+    "continued",
     "decode_whole",
     "parse_request",
     "render_error",

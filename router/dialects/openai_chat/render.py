@@ -14,7 +14,7 @@ from router.errors import UnsupportedParameter
 
 _FOREIGN_OPTIONS = OLLAMA_OPTIONS | CLAUDE_OPTIONS
 
-_LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")
+LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")
 """Every name of the output limit; llama.cpp obeys the last one first."""
 
 _TRUE = Raw(b"true")
@@ -29,9 +29,9 @@ def render_request(request: ChatRequest, model: str, profile: Profile, overrides
     if request.wire.dialect != NAME:
         raise UnsupportedParameter(f"a {request.wire.dialect} request cannot be sent as {NAME} yet")
     fields: dict[str, Any] = dict(request.wire.fields)
-    limited = any(_has(fields, key) for key in _LIMITS)
+    limited = any(_has(fields, key) for key in LIMITS)
     for key, value in sent_options(profile).items():
-        if not _has(fields, key) and not (limited and key in _LIMITS):
+        if not _has(fields, key) and not (limited and key in LIMITS):
             fields[key] = value
     if profile.max_tokens is not None:
         _cap(fields, profile.max_tokens)
@@ -62,7 +62,7 @@ def asking_for_usage(request: ChatRequest) -> dict[str, Any]:
 
 def _cap(fields: dict[str, Any], limit: int) -> None:
     """Every limit that was asked for is lowered to `limit`; a negative one stands for none."""
-    asked = [key for key in _LIMITS if _has(fields, key)]
+    asked = [key for key in LIMITS if _has(fields, key)]
     for key in asked or ["max_tokens"]:
         value: object = msgspec.json.decode(fields[key]) if isinstance(fields.get(key), Raw) else fields.get(key)
         if not isinstance(value, int) or not 0 <= value <= limit:
@@ -71,7 +71,7 @@ def _cap(fields: dict[str, Any], limit: int) -> None:
 
 def _make_room(fields: dict[str, Any], tokens: int) -> None:
     """Raises every limit, so that reasoning takes nothing from what the answer may be long."""
-    for key in _LIMITS:
+    for key in LIMITS:
         value: object = msgspec.json.decode(fields[key]) if isinstance(fields.get(key), Raw) else fields.get(key)
         if isinstance(value, int) and value >= 0:
             fields[key] = value + tokens
