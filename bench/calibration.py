@@ -22,7 +22,7 @@ from router.canonical.request import ChatRequest
 from router.dialects import openai_chat
 from router.embedded import Spec, child_process, model_file, ready
 from router.usage.calibration import Calibration, Kind
-from router.usage.estimate import prompt_count
+from router.usage.prompt import prompt_count
 from router.usage.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parent.parent

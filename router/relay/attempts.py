@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from random import random
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from router.admission.gate import Gate
 from router.canonical.models import canonical_name
@@ -51,6 +52,19 @@ class Tracing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Errand(Generic[T]):
+    """One request on its way: who is still to be asked, in whose lines it waits, and what is to be done."""
+
+    course: Course
+    visit: Visit
+    work: Work[T]
+
+    def rivals(self, taken: Candidate) -> Sequence[Candidate]:
+        """The one that was taken, and those of the others in whose lines the request may wait as well."""
+        return self.visit.rivals((taken, *self.course.others))
+
+
 class Attempts:
     """Takes a request to one candidate after another. Between requests it keeps what all of them share: the budget of
     further attempts, and which models have to be loaded."""
@@ -88,23 +102,24 @@ class Attempts:
                 visit = Visit(
                     self._gate, self.fleet.health, wanted=wanted, chosen=chosen, at=now, request_id=progress.id
                 )
-                return await self._attempts(Course(chosen.candidates, visit), progress, work)
+                return await self._attempts(Errand(Course(chosen.candidates), visit, work), progress)
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise BackendTimeout(f"the request took longer than its limit of {limit:g} s") from None
 
-    async def _attempts(self, course: Course, progress: Progress, work: Work[T]) -> T:
+    async def _attempts(self, errand: Errand[T], progress: Progress) -> T:
+        course = errand.course
         broken: RouterError | None = None
         while (candidate := self._next(course, progress)) is not None:
-            turn = Turn(course.rivals(candidate), progress, self._commit)
+            turn = Turn(errand.rivals(candidate), progress, self._commit)
             progress.attempts += 1
             try:
-                return await self._with_rival(turn, course, work)
+                return await self._with_rival(turn, errand)
             except RouterError as error:
                 if progress.committed:
                     broken = broken or error
-                if not self._may_go_on(turn, course, work, error):
+                if not self._may_go_on(turn, errand, error):
                     raise broken or error from None
             if progress.attempts - course.turned_away >= MAX_ATTEMPTS:
                 break
@@ -140,39 +155,39 @@ class Attempts:
             backend in self.fleet.adapters and self.fleet.health[backend].readiness(now) is Readiness.READY
         ) and not self._loads.is_due(candidate.target)
 
-    def _may_go_on(self, turn: Turn, course: Course, work: Work[T], error: RouterError) -> bool:
+    def _may_go_on(self, turn: Turn, errand: Errand[T], error: RouterError) -> bool:
         """Whether to ask the next one. Once a stream has content, only one that can continue it."""
         if not turn.progress.committed:
             return error.retryable
-        if not work.goes_on(turn, error):
+        if not errand.work.goes_on(turn, error):
             return False
-        course.keep(self._can_continue)
+        errand.course.keep(self._can_continue)
         return True
 
     def _can_continue(self, candidate: Candidate) -> bool:
         adapter = self.fleet.adapters.get(candidate.target.backend)
         return adapter is not None and adapter.prefills
 
-    async def _with_rival(self, turn: Turn, course: Course, work: Work[T]) -> T:
+    async def _with_rival(self, turn: Turn, errand: Errand[T]) -> T:
         """Where the alias says so, with another candidate to compete for the first token if that takes long."""
         after_s = turn.candidate.profile.hedge_after_s
-        if after_s is None or turn.progress.committed or not work.may_compete:
-            return await self._reported(turn, course, work)
-        race = Race[T](lambda runner: self._reported(runner, course, work))
+        if after_s is None or turn.progress.committed or not errand.work.may_compete:
+            return await self._reported(turn, errand)
+        race = Race[T](lambda runner: self._reported(runner, errand))
         leading = Turn(turn.rivals, turn.progress, lambda winner: self._commit(winner, race.won))
 
         def rival() -> Turn | None:
-            return self._rival(leading, course, race.won)
+            return self._rival(leading, errand, race.won)
 
         return await race.between(leading, rival, after_s=after_s)
 
-    def _rival(self, leading: Turn, course: Course, won: Callable[[Turn], None]) -> Turn | None:
+    def _rival(self, leading: Turn, errand: Errand[T], won: Callable[[Turn], None]) -> Turn | None:
         """Someone idle, within the budget, to compete with the one that is asked already."""
         now, progress = asyncio.get_running_loop().time(), leading.progress
         if progress.attempts >= MAX_ATTEMPTS or not self._budget.has_room(now):
             return None
         taken = leading.candidate.target.backend
-        candidate = course.take(lambda other: other.target.backend != taken and self._is_idle(other, now=now))
+        candidate = errand.course.take(lambda other: other.target.backend != taken and self._is_idle(other, now=now))
         if candidate is None:
             return None
         self._budget.spend(now)
@@ -190,35 +205,35 @@ class Attempts:
             candidate.target.backend, canonical_name(candidate.target.model)
         )
 
-    async def _reported(self, turn: Turn, course: Course, work: Work[T]) -> T:
+    async def _reported(self, turn: Turn, errand: Errand[T]) -> T:
         """One attempt; a failure is remembered by all who need to know."""
         try:
-            return await self._attempt(turn, course, work)
+            return await self._attempt(turn, errand)
         except RouterError as error:
             self._report(turn, error)
-            course.failed(turn.candidate, error, rivals=turn.rivals)
+            errand.course.failed(turn.candidate, error, rivals=turn.rivals)
             raise
 
-    async def _attempt(self, turn: Turn, course: Course, work: Work[T]) -> T:
+    async def _attempt(self, turn: Turn, errand: Errand[T]) -> T:
         """One attempt on the first of the rivals that has a slot."""
         progress, health = turn.progress, self.fleet.health
         for rival in turn.rivals:
             if rival.target.backend not in self.fleet.adapters:
                 raise NoBackend(f"{rival.target.backend} is switched off in the settings")
-        stay = progress.stay = course.visit.stay(turn.rivals)
+        stay = progress.stay = errand.visit.stay(turn.rivals)
         progress.waiting = ""
         async with stay as admitted:
-            course.goes_to(turn, turn.rivals[stay.claims.index(admitted.claim)])
+            errand.course.goes_to(turn, turn.rivals[stay.claims.index(admitted.claim)])
             backend = turn.candidate.target.backend
             was_trial = health.started(backend, now=asyncio.get_running_loop().time())
             try:
                 with self._traced(progress):
-                    return await self._loaded(turn, course, work, loading=admitted.load)
+                    return await self._loaded(turn, errand, loading=admitted.load)
             finally:
                 admitted.served = turn.served
                 health.ended(backend, was_trial=was_trial)
 
-    async def _loaded(self, turn: Turn, course: Course, work: Work[T], *, loading: bool) -> T:
+    async def _loaded(self, turn: Turn, errand: Errand[T], *, loading: bool) -> T:
         """Waits while the backend says that it loads its model, unless somebody else is ready."""
         loop, target = asyncio.get_running_loop(), turn.candidate.target
         adapter = self.fleet.adapters[target.backend]
@@ -227,9 +242,9 @@ class Attempts:
         turn.progress.waiting = LOADING if loading else ""
         while True:
             try:
-                return await work.serve(turn, loading=loading)
+                return await errand.work.serve(turn, loading=loading)
             except BackendLoading as error:
-                if course.has(partial(self._is_ready, now=loop.time())):
+                if errand.course.has(partial(self._is_ready, now=loop.time())):
                     raise
                 turn.progress.waiting = LOADING
                 await self._loads.over(adapter, until, error, pause_s=pause_s)

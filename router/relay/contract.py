@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from router.canonical.adapter import Adapter, Attempt, ContextRules
 from router.canonical.events import UsageReported

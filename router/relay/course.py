@@ -13,7 +13,6 @@ from router.errors import (
     RouterError,
 )
 from router.relay.turn import Turn
-from router.relay.visit import Visit
 from router.routing.plan import Candidate
 
 TURNED_AWAY = (QueueFull, QueueShareExhausted, BackendDrained)
@@ -27,8 +26,7 @@ class Course:
     loads its model, is asked again when nobody else is left.
     """
 
-    def __init__(self, candidates: Iterable[Candidate], visit: Visit) -> None:
-        self.visit = visit
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
         self._waiting = deque(candidates)
         self._again: list[Candidate] = []
         self.failures: list[RouterError] = []
@@ -42,9 +40,10 @@ class Course:
                 return candidate
         return None
 
-    def rivals(self, taken: Candidate) -> Sequence[Candidate]:
-        """The one that was taken, and those of the others in whose lines the request may wait as well."""
-        return self.visit.rivals((taken, *self._waiting))
+    @property
+    def others(self) -> Sequence[Candidate]:
+        """Those who wait, in order."""
+        return tuple(self._waiting)
 
     def goes_to(self, turn: Turn, winner: Candidate) -> None:
         """This one of the rivals had a slot first."""

@@ -93,7 +93,7 @@ async def test_a_client_who_leaves_during_a_load_is_forgotten():
 async def test_many_who_wait_look_together():
     async with FakeBackend(flavour="llama_cpp") as llama:
         llama.faults = LOADING
-        async with running({"backends": backends({"llama": llama})}) as r:
+        async with running({"backends": backends({"llama": llama}, max_parallel=20)}) as r:
             asking = [asyncio.create_task(streamed(r.client, "llama/smollm2")) for _ in range(20)]
             await llama.until(lambda: len(llama.requests) == 20)
             seen = len(llama.probes)

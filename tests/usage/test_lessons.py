@@ -10,8 +10,8 @@ import pytest
 from router.canonical.request import ChatRequest
 from router.usage.calibration import Calibration, Kind
 from router.usage.calibration_file import NAME, CalibrationFile
-from router.usage.estimate import Count
 from router.usage.lessons import MAX_WAITING, PAUSE_S, SIZES, Lessons
+from router.usage.prompt import Count
 from router.usage.tokenizer import Tokenizer
 from tests.dialects.asking import parsed
 
