@@ -101,13 +101,9 @@ async def _announce(router: Router, url: str, announce: Callable[[Router, str], 
 
 
 async def _warm_up(router: Router) -> None:
-    """What is imported meanwhile stays too, and a collector that visited it would hold everybody up for 0.1 s."""
-    gc.disable()
-    try:
-        await asyncio.gather(*(adapter.warm_up() for adapter in router.fleet.adapters.values()))
-        gc.freeze()
-    finally:
-        gc.enable()
+    """What is imported meanwhile stays too. The collector goes on: what it missed now would be kept for good."""
+    await asyncio.gather(*(adapter.warm_up() for adapter in router.fleet.adapters.values()))
+    gc.freeze()
 
 
 def _spare_the_collector() -> None:

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 
@@ -25,7 +26,8 @@ from tests.fakes.process import FakeProcess
 CONCURRENCY = 64
 CLIENT_KEEPALIVE_S = 2.0  # below uvicorn's 5: an idle connection is given up here first
 SETTLE_S = 10.0
-ENDED_S = 0.2
+LOADED_S = 60.0
+READINGS = 10
 WARM_SHARE = 0.2
 NOT_IN_LOG = ("Traceback", "unexpected on", "never retrieved", "never awaited", "Unclosed", "Exception ignored")
 
@@ -74,7 +76,8 @@ async def run(*, requests: int, memory_mb: float, seed: int, router: str = serve
                 urls = await _fakes(fakes, known)
             server = await running(_router(router, directory, urls))
             await _counting(server)
-            fds = server.tree.fds()
+            fds = await _settled(server.tree.fds)
+            await _loaded(server, known)
             session = await fakes.enter_async_context(_session())
             caller = Caller(session, servers.url(server.port), tuple(urls), Random(seed))
             await _ask_all(caller, found, int(requests * WARM_SHARE), urls)
@@ -124,10 +127,27 @@ def _router(template: str, directory: Path, urls: dict[str, str]) -> contextlib.
 async def _counting(server: Server) -> None:
     """Has the router start the process that knows tokens, which stays: ids are decoded before a model is sought."""
     asked = {"model": "nobody-has-this", "input": [[15339]]}
-    url, headers = f"{servers.url(server.port)}/v1/embeddings", {"Authorization": f"Bearer {API_KEY}"}
-    async with _session() as session, session.post(url, json=asked, headers=headers) as answer:
+    await _asked(server, "/v1/embeddings", asked)
+
+
+async def _loaded(server: Server, known: tuple[str, ...]) -> None:
+    """Waits until Claude answers: what it takes to ask it is loaded beside the first requests, and stays."""
+    asked = {"model": f"claude/{kinds.CHAT}", "messages": [{"role": "user", "content": "hi"}]}
+    deadline = time.perf_counter() + LOADED_S
+    while "claude" in known and await _asked(server, "/v1/chat/completions", asked) != HTTPStatus.OK:
+        if time.perf_counter() > deadline:
+            raise TimeoutError("Claude does not answer before the soak")
+
+
+async def _asked(server: Server, path: str, body: object) -> int:
+    """The status of the answer to one request; its connection is closed."""
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    async with (
+        _session() as session,
+        session.post(servers.url(server.port) + path, json=body, headers=headers) as answer,
+    ):
         await answer.read()
-    await asyncio.sleep(ENDED_S)
+        return answer.status
 
 
 @asynccontextmanager
@@ -188,6 +208,15 @@ async def _quiet(server: Server, session: aiohttp.ClientSession, urls: dict[str,
         if not left or time.perf_counter() > deadline:
             return left
         await asyncio.sleep(0.05)
+
+
+async def _settled(read: Callable[[], float]) -> float:
+    """The lowest of some readings: what has just ended is on its way out."""
+    readings = [read()]
+    while len(readings) < READINGS:
+        await asyncio.sleep(0.1)
+        readings.append(read())
+    return min(readings)
 
 
 async def _lowest(read: Callable[[], float], limit: float) -> float:
