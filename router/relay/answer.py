@@ -1,6 +1,7 @@
 """An answer on its way from a backend to the client: frames to the client's bytes, counted as they pass."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -13,11 +14,16 @@ from router.errors import BackendFailed
 from router.usage.meter import Meter
 
 
-class Answer:
-    """An answer that a backend has committed itself to; `first` are the frames that are already here.
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is found out once an answer is whole: what it cost, and what its client should be warned of."""
 
-    `check` says at its end what the client should be warned of.
-    """
+    settled: Callable[[], Awaitable[UsageReported]]
+    check: Callable[[], Awaitable[str]] | None = None
+
+
+class Answer:
+    """An answer that a backend has committed itself to; `first` are the frames that are already here."""
 
     __slots__ = ("_batches", "_check", "_first", "_meter", "_reply", "_settled", "_splitter", "usage")
 
@@ -28,17 +34,16 @@ class Answer:
         *,
         batches: AsyncIterator[Sequence[Frame]],
         meter: Meter,
-        settled: Callable[[], Awaitable[UsageReported]],
+        ending: Ending,
         splitter: Splitter | None = None,
-        check: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
         self._reply = reply
         self._first = first
         self._batches = batches
         self._meter = meter
-        self._settled = settled
+        self._settled = ending.settled
         self._splitter = splitter
-        self._check = check
+        self._check = ending.check
         self.usage: UsageReported | None = None
 
     async def stream(self, encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:

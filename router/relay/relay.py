@@ -10,7 +10,7 @@ from router.admission.gate import Gate
 from router.canonical.adapter import Attempt, Vectors
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.canonical.thinking import splitter
-from router.relay.answer import Answer, all_frames, first_content, rewritten
+from router.relay.answer import Answer, Ending, all_frames, first_content, rewritten
 from router.relay.attempts import Attempts, Tracing
 from router.relay.contract import Contract
 from router.relay.progress import Fleet, Progress
@@ -55,12 +55,10 @@ class Relay:
                     first = rewritten(first, progress.backend, reply.dialect)
                 self._commit(progress)
                 bill = partial(settled, meter, request, self.tokenizer)
+                ending = Ending(bill, self._check(candidate, request, progress))
                 profile, model = candidate.profile, candidate.target.model
                 split = splitter(profile.split_thinking, model, live=request.stream)
-                check = self._check(candidate, request, progress)
-                await deliver(
-                    Answer(reply, first, batches=batches, meter=meter, settled=bill, splitter=split, check=check)
-                )
+                await deliver(Answer(reply, first, batches=batches, meter=meter, ending=ending, splitter=split))
                 self._contract.learn(candidate, request, progress)
 
         progress.operation = "chat"
