@@ -25,8 +25,10 @@ _BESIDE = frozenset({"options", "keep_alive", "think", "truncate"})
 
 def pinned_options(profile: Profile) -> dict[str, Any]:
     """The runner options that an alias sets, wherever it has them."""
-    options = _nested(profile.options)
-    pinned = {key: value for key, value in {**profile.options, **options}.items() if key in RUNNER_OPTIONS}
+    pinned: dict[str, Any] = {}
+    if profile.options:
+        options = {**profile.options, **_nested(profile.options)}
+        pinned = {key: value for key, value in options.items() if key in RUNNER_OPTIONS}
     if profile.context_length is not None:
         pinned[CONTEXT_OPTION] = profile.context_length
     return pinned

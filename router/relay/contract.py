@@ -29,7 +29,7 @@ from router.routing.window import (
     window,
 )
 from router.usage.calibration import Kind
-from router.usage.lessons import Lessons
+from router.usage.lessons import SIZES, Lessons
 from router.usage.prompt import Count, prompt_count
 from router.usage.tokenizer import Tokenizer
 
@@ -89,18 +89,14 @@ class Contract:
 
         Raises ContextLengthExceeded when nobody is left.
         """
-        return chosen if self.is_small(chosen, request) else await self._fitting(chosen, request, progress)
-
-    def is_small(self, chosen: Plan, request: ChatRequest) -> bool:
-        """Whether the request fits all candidates by its mere length, as nearly all do."""
-        return all(self._is_small(candidate, request) for candidate in chosen.candidates)
-
-    def _is_small(self, candidate: Candidate, request: ChatRequest) -> bool:
-        size = self._limit(candidate, request)
-        if size is None:
-            return True
-        answer = answer_limit(request, candidate.profile)
-        return surely_fits(request, size, answer, self.adapter(candidate).rules)
+        for candidate in chosen.candidates:
+            size = self._limit(candidate, request)
+            if size is None:
+                continue
+            answer = answer_limit(request, candidate.profile)
+            if not surely_fits(request, size, answer, self.adapter(candidate).rules):
+                return await self._fitting(chosen, request, progress)
+        return chosen
 
     def _limit(self, candidate: Candidate, request: ChatRequest) -> int | None:
         """The window, but for an alias that lets the backend cut what does not fit."""
@@ -188,6 +184,8 @@ class Contract:
 
     def learn(self, candidate: Candidate, request: ChatRequest, progress: Progress) -> None:
         """What an answer teaches about estimates."""
+        if progress.count is None and request.size not in SIZES:
+            return
         usage = progress.meter.usage if progress.meter else None
         if usage is not None and _is_counted(usage) and not progress.is_cut and not candidate.profile.truncate:
             kind = self._kind(candidate)

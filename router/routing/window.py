@@ -67,12 +67,10 @@ def window(profile: Profile, info: ModelInfo | None, rules: ContextRules, *, ask
     up to what the model was trained for. Told nothing, it may load it with less than `info` says, never with more.
     """
     known = info.context_length if info else None
-    pinned = _number(pinned_options(profile).get(CONTEXT_OPTION))
     if not rules.pins:
         return _least(profile.context_length, known)
-    if asked is None and pinned is None:
-        return known
-    return _least(asked if asked is not None else pinned, info.trained_length if info else None)
+    wanted = asked or _number(pinned_options(profile).get(CONTEXT_OPTION))
+    return known if wanted is None else _least(wanted, info.trained_length if info else None)
 
 
 def surely_fits(request: ChatRequest, window: int, answer: int | None, rules: ContextRules) -> bool:
@@ -158,8 +156,10 @@ class Pins:
         return profile.with_pinned({key: pinned[key] for key in pinned if key in missing}) if missing else profile
 
 
-def _least(*lengths: int | None) -> int | None:
-    return min((length for length in lengths if length is not None), default=None)
+def _least(left: int | None, right: int | None) -> int | None:
+    if left is None or right is None:
+        return left if right is None else right
+    return min(left, right)
 
 
 def _number(value: object) -> int | None:

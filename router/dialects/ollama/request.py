@@ -18,7 +18,7 @@ from router.canonical.request import (
     Tool,
     ToolCall,
 )
-from router.dialects.alias_options import CLAUDE_OPTIONS, RUNNER_OPTIONS, client_options, pinned_options
+from router.dialects.alias_options import CLAUDE_OPTIONS, CONTEXT_OPTION, RUNNER_OPTIONS, client_options, pinned_options
 from router.dialects.failures import UNREADABLE
 from router.dialects.undecoded import given
 from router.errors import InvalidParameter, UnsupportedParameter
@@ -248,8 +248,10 @@ def _options(request: ChatRequest, profile: Profile, dropped: list[str]) -> dict
             name = _OPTION_NAMES.get(key, key)
             options[name] = [value] if name == "stop" and isinstance(value, str) else value
     options.update(cast("dict[str, Any]", profile.options.get("options") or {}))
-    options.update(pinned_options(profile))
-    options.update(_asked(request, profile, dropped))
+    if profile.context_length is not None:
+        options[CONTEXT_OPTION] = profile.context_length
+    if request.extras:
+        options.update(_asked(request, profile, dropped))
     options.pop("shift", None)
     sampling = request.sampling
     options.update((key, getattr(sampling, key)) for key in _SAMPLED if getattr(sampling, key) is not None)
@@ -277,7 +279,8 @@ def _asked(request: ChatRequest, profile: Profile, dropped: list[str]) -> dict[s
 
 def _loaded(request: ChatRequest, profile: Profile) -> dict[str, Any]:
     """`shift`, which the model is loaded with, though it stands beside `options`."""
-    pinned, asked = pinned_options(profile).get("shift"), request.extras.get("shift")
+    pinned = pinned_options(profile).get("shift") if profile.options else None
+    asked = request.extras.get("shift")
     if asked is not None and "shift" in profile.client_options:
         return {"shift": asked}
     return {} if pinned is None else {"shift": pinned}
