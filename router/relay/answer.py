@@ -30,7 +30,6 @@ class Answer:
         meter: Meter,
         settled: Callable[[], Awaitable[UsageReported]],
         splitter: Splitter | None = None,
-        note: str = "",
     ) -> None:
         self._reply = reply
         self._first = first
@@ -38,7 +37,7 @@ class Answer:
         self._meter = meter
         self._settled = settled
         self._splitter = splitter
-        self.note = note
+        self.note = ""
         self.usage: UsageReported | None = None
 
     async def stream(self, encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:

@@ -80,7 +80,9 @@ class Chat:
             note = f"resumed on {candidate.target} after {len(earlier.text)} characters"
             logger.warning("a stream goes on elsewhere: %s", note)
             self._progress.resumed += 1
-            return Answer(reply, first, batches=batches, meter=meter, settled=bill, note=note)
+            answer = Answer(reply, first, batches=batches, meter=meter, settled=bill)
+            answer.note = note
+            return answer
         split = splitter(candidate.profile.split_thinking, candidate.target.model, live=self._request.stream)
         self._splitter = split
         return Answer(reply, first, batches=batches, meter=meter, settled=bill, splitter=split)

@@ -42,7 +42,8 @@ def test_off_a_terminal_a_request_is_one_json_object(written):
         "level": "info", "logger": "router.requests",
         "id": "req_1", "operation": "chat", "model": "coder", "backend": "desk", "backend_model": "m",
         "status": 200, "outcome": "ok", "stream": True, "attempts": 2, "failed": "lab: backend_error",
-        "reason": "alias coder", "prompt_tokens": 10, "completion_tokens": 21, "cached_tokens": 4,
+        "resumed": 0, "hedge": "", "reason": "alias coder",
+        "prompt_tokens": 10, "completion_tokens": 21, "cached_tokens": 4,
         "reasoning_tokens": 5, "first_token_ms": 500.0, "total_ms": 2500.0,
     }  # fmt: skip
 
