@@ -63,8 +63,10 @@ async def test_nobody_competes_with_an_answer_that_comes_in_time(fakes):
 
 
 async def test_a_slow_stream_that_has_begun_is_left_alone(fakes):
-    fakes["a"].faults = Faults(chunk_delay_s=0.04)
-    async with running(config(fakes)) as r:
+    fakes["a"].faults = Faults(chunk_delay_s=0.2)
+    settings = config(fakes)
+    settings["models"]["both"]["hedge_after"] = 0.5
+    async with running(settings) as r:
         answer = await streamed(r.client, "both")
     assert (answer.text, answer.done, fakes["b"].requests) == ("I am a.", True, [])
 
