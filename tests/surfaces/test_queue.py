@@ -176,7 +176,7 @@ async def test_being_turned_away_is_no_attempt(fake):
 
 
 async def test_waiting_in_vain_is_told_inside_a_stream_that_has_begun(fake):
-    config = {**QUICK, "backends": backends({"desk": fake}, max_parallel=1), "queue": {"max_wait": 0.1}}
+    config = {**QUICK, "backends": backends({"desk": fake}, max_parallel=1), "queue": {"max_wait": 0.3}}
     fake.faults = HOLD
     async with running(config) as r, calling(r, body=BODY):
         await fake.until(lambda: fake.in_flight == 1)
