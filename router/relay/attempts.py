@@ -103,7 +103,7 @@ class Attempts:
                 waiting.extend(unreachable)
                 unreachable.clear()
                 await asyncio.sleep(BACKOFF_S * 2 ** (progress.attempts - 1) * (0.5 + random() / 2))  # noqa: S311
-        raise _most_telling(failures)
+        raise _most_telling([*failures, progress.too_long] if progress.too_long else failures)
 
     async def _attempt(self, candidate: Candidate, progress: Progress, serve: Callable[[Candidate], Awaitable[T]]) -> T:
         backend, health = candidate.target.backend, self.fleet.health

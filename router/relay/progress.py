@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
+from router.errors import ContextLengthExceeded
 from router.routing.catalog import Catalog
 from router.routing.health import Health
 from router.usage.estimate import Count
@@ -19,6 +20,7 @@ class Progress:
     `sole` is whether there is only one model on one backend that may serve it, `committed` whether a backend has begun
     to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
     that of the last attempt, `failed` are those that failed. `count` is the prompt's estimate, if one was needed;
+    `too_long` is what to say where the candidates that it does not fit were left out and all others failed;
     `is_cut` is whether the backend cut the prompt, and `window` the tokens that its model has room for.
     """
 
@@ -34,6 +36,7 @@ class Progress:
     usage: UsageReported | None = None
     meter: Meter | None = None
     count: Count | None = None
+    too_long: ContextLengthExceeded | None = None
     is_cut: bool = False
     window: int | None = None
     failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
