@@ -125,6 +125,8 @@ class Attempts:
                 break
             if course.starts_over():
                 await asyncio.sleep(BACKOFF_S * 2 ** (progress.attempts - 1) * (0.5 + random() / 2))  # noqa: S311
+        if progress.too_long is not None:
+            course.failures.append(progress.too_long)
         raise broken or course.most_telling
 
     def _next(self, course: Course, progress: Progress) -> Candidate | None:

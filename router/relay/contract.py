@@ -118,10 +118,11 @@ class Contract:
                 kept.append(candidate)
             else:
                 refused.append(judged)
-        if not kept:
-            raise _too_long(max(refused, key=lambda judged: judged.window))
         if not refused:
             return chosen
+        progress.too_long = _too_long(max(refused, key=lambda judged: judged.window))
+        if not kept:
+            raise progress.too_long
         is_other = kept[0] is not chosen.candidates[0]
         return replace(
             chosen, candidates=tuple(kept), reason=f"{chosen.reason}, larger context" if is_other else chosen.reason

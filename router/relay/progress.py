@@ -10,6 +10,7 @@ from router.admission.gate import Stay
 from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
 from router.canonical.request import ChatRequest
+from router.errors import ContextLengthExceeded
 from router.routing.catalog import Catalog, Target
 from router.routing.health import Health
 from router.routing.plan import Experience, Plan, plan
@@ -27,9 +28,10 @@ class Progress:
     to answer, so that no other can take over. `usage` is what a whole answer has cost, once that is known; `meter` is
     that of the last attempt, `failed` are those that failed. `stay` is its place at a gate; `waiting` says in a few
     words what it waits for once it has left the line, until the answer begins. `request` is what is asked for, if it is
-    a chat. `count` is the prompt's estimate, if one was needed; `is_cut` is whether the backend cut the prompt, and
-    `window` the tokens that its model has room for. `conversation` is what the backend that serves is to be
-    remembered by, if it is one of several.
+    a chat. `count` is the prompt's estimate, if one was needed; `too_long` is what to say where the candidates that it
+    does not fit were left out and all others failed; `is_cut` is whether the backend cut the prompt, and `window` the
+    tokens that its model has room for. `conversation` is what the backend that serves is to be remembered by, if it is
+    one of several.
 
     `hedge` is whether a second candidate that was asked at the same time won or lost. `resumed` is how often another
     went on where a stream broke off. `out_of_budget` is whether a further attempt was wanted and not made.
@@ -53,6 +55,7 @@ class Progress:
     stay: Stay | None = None
     waiting: str = ""
     count: Count | None = None
+    too_long: ContextLengthExceeded | None = None
     is_cut: bool = False
     window: int | None = None
     hedge: Literal["", "won", "lost"] = ""

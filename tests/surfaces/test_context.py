@@ -97,6 +97,15 @@ async def test_a_prompt_too_long_for_the_first_target_goes_to_one_that_has_room(
     assert len(small.requests) == 1
 
 
+async def test_where_all_that_might_have_room_fail_the_prompt_is_what_is_wrong(small):
+    gone = {"type": "openai", "url": "http://127.0.0.1:9", "models": ["m"]}
+    models = alias("a", "gone/m", f"small/{NAMES[small.flavour]}")
+    async with running({"backends": backends({"small": small}) | {"gone": gone}, "models": models}) as r:
+        response = await r.client.post(CHAT, json=asked("a", messages=words(5000)))
+    assert error_of(response)["code"] == "context_length_exceeded"
+    assert small.requests == []
+
+
 @pytest.mark.parametrize(("count", "status"), [(950, 200), (1060, 400)])
 @pytest.mark.parametrize("is_old", [False, True])
 async def test_near_the_limit_llama_cpp_itself_counts(anyio_backend, count, status, is_old):
