@@ -139,10 +139,11 @@ class Exchange:
         self._first_byte_at = self._loop.time() + self._upstream.config.timeouts.first_token
         self._deadline = Deadline(self._first_byte_at)
         try:
-            with translated(self._upstream.name):
-                await self._open()
+            await self._open()
         except BaseException as error:
             self._close(error)
+            if isinstance(error, OSError):
+                raise translation(error, self.backend) from None
             raise
         self._deadline.rest()
         return self

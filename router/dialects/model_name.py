@@ -36,10 +36,12 @@ class Renamer:
             return raw
         if model != self._model:
             self._model = model
+            self._old = b""
             self._patterns = tuple(zip(_patterns(model), _patterns(self._shown), strict=True))
-        for self._old, self._new in self._patterns:
-            if raw.count(self._old) == 1:
-                return raw.replace(self._old, self._new)
+        for old, new in self._patterns:
+            if raw.count(old) == 1:
+                self._old, self._new = old, new
+                return raw.replace(old, new)
         prefix, brace, _ = raw.partition(b"{")
         return prefix + with_fields(raw[len(prefix) :], {"model": self._shown}) if brace else raw
 

@@ -17,7 +17,7 @@ Endpoint = Callable[[Scope, Receive], Awaitable[ASGIApp]]
 
 
 class Direct:
-    """Takes each POST to one of `routes` to it, and to `app` everything else, also what browsers send from elsewhere."""
+    """Takes each POST to one of `routes` to it, and to `app` all else, also what browsers send from elsewhere."""
 
     def __init__(self, app: ASGIApp, routes: Mapping[str, ASGIApp]) -> None:
         self._app = app
