@@ -1,4 +1,4 @@
-"""The direct way to the busiest routes gives the answers of the way through the framework, which browsers' requests go."""
+"""The direct way to the busiest routes gives the answers of the way through the framework, which browsers take."""
 
 import re
 
