@@ -119,7 +119,6 @@ class Connection(asyncio.Protocol):
         self._stage = _Stage.DONE
         self._left = self._bodiless = 0
         self._keeps = self._to_the_end = self._is_more = False
-        self.is_used = False
         self.free_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -132,6 +131,9 @@ class Connection(asyncio.Protocol):
     def send(self, head: bytes, body: bytes) -> Answer:
         """Sends a request on a connection that is free."""
         answer = self._answer = Answer(self)
+        if not self.is_open:
+            self._over(Disconnected("closed by the backend"))
+            return answer
         if self._parser is None:
             self._parser = HttpResponseParser(self)
             self._parser.set_dangerous_leniencies(
@@ -144,8 +146,6 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + body)
         else:
             self._transport.writelines((head, body))
-        if not self.is_open:
-            self._over(Disconnected("closed by the backend"))
         return answer
 
     def abandon(self) -> None:
@@ -246,9 +246,7 @@ class Connection(asyncio.Protocol):
             return
         self._left = 0
         is_reusable = is_clean and self._keeps and self.is_open and not self._transport.get_write_buffer_size()
-        if is_reusable:
-            self.is_used = True
-        else:
+        if not is_reusable:
             self.abort()
         self._freed(self, is_reusable)
         answer.ended(error)

@@ -182,6 +182,25 @@ async def test_an_answer_that_is_given_up_closes_its_connection_at_once():
                 await asyncio.sleep(0.002)
 
 
+async def test_a_server_that_hangs_up_at_once_is_noticed_at_once():
+    async with await asyncio.start_server(lambda _, writer: writer.transport.abort(), "127.0.0.1", 0) as server:
+        url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        pool = Pool(url, keep_alive_s=1, connect_s=1, limit=1)
+        for _ in range(20):
+            with pytest.raises((Disconnected, Unreachable)):
+                await asyncio.wait_for(pool.send(HEAD, b""), 2)
+        await pool.aclose()
+
+
+async def test_a_connection_that_died_before_its_request_is_noticed():
+    async with saying(OK) as (pool, _):
+        connection = await pool._connect()
+        connection.abort()
+        await asyncio.sleep(0)
+        with pytest.raises(Disconnected):
+            await asyncio.wait_for(connection.send(HEAD, b"").begun(), 1)
+
+
 async def test_a_port_where_nobody_listens_is_unreachable():
     async with saying(OK) as (pool, _):
         port = pool._url.port
