@@ -1,23 +1,18 @@
 """The only place that opens connections to backends: one bounded pool each, deadlines, and errors of our own."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Self
 
-import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import HttpProcessingError
-from aiohttp.tracing import Trace
-from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
+from adapters.connection import Answer, Disconnected, framed, head_lines, head_of
 from adapters.deadline import Deadline
+from adapters.pool import Pool, Unreachable, UnreachableInTime
 from router.canonical import outgoing
 from router.canonical.adapter import BackendConfig
 from router.canonical.events import Frame
@@ -25,7 +20,6 @@ from router.dialects import Decoder
 from router.dialects.failures import ErrorAnswer, classify, read, request_id
 from router.errors import BackendFailed, BackendTimeout, BackendUnreachable, RouterError, StreamBroken
 
-MAX_CONNECTIONS = 1024
 MAX_ERROR_BYTES = 64 * 1024
 MAX_BODY_BYTES = 256 * 1024 * 1024
 MIN_SECRET = 6
@@ -33,8 +27,12 @@ ERROR_BODY_S = 2.0
 LINGER_S = 1.0
 """How long to wait for the end of a connection after the end marker, to use it again."""
 
-_connections_made: ContextVar[list[bool]] = ContextVar("_connections_made")
-_JSON = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "User-Agent": "turnout",
+}
 
 
 class Upstream:
@@ -50,10 +48,10 @@ class Upstream:
         self._classify = classify
         self._config = config
         self._keep_alive_s = keep_alive_s
-        self._session: aiohttp.ClientSession | None = None
-        self._urls: dict[str, URL] = {}
+        self._pool: Pool | None = None
+        self._heads: dict[str, bytes] = {}
         self._client: httpx.AsyncClient | None = None
-        self._headers = {**_JSON, **config.headers}
+        self._headers = {**_HEADERS, **config.headers}
         if config.api_key:
             self._headers["Authorization"] = f"Bearer {config.api_key}"
         words = (config.api_key or "", *config.headers.values(), *map(_last_word, config.headers.values()))
@@ -70,9 +68,9 @@ class Upstream:
     def client(self) -> httpx.AsyncClient:
         """An httpx client over the same pool, for looks and lists."""
         if self._client is None:
-            unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            transport = AiohttpTransport(verify=unused, client=self.session)
-            self._client = httpx.AsyncClient(transport=transport, base_url=self._config.url)
+            self._client = httpx.AsyncClient(
+                transport=_Transport(self), base_url=self._config.url, headers=self._headers, trust_env=False
+            )
         return self._client
 
     async def get(self, path: str, *, timeout_s: float) -> bytes:
@@ -103,32 +101,31 @@ class Upstream:
             message = message.replace(secret, "[redacted]")
         return message
 
-    def url(self, path: str) -> URL:
-        """The address of an endpoint, parsed once."""
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = URL(self._config.url + path)
-        return url
+    def head(self, path: str) -> bytes:
+        """The head of a POST but for what differs between two of them; made once."""
+        head = self._heads.get(path)
+        if head is None:
+            url = URL(self._config.url + path)
+            headers = {"Host": url.host_port_subcomponent or "", **self._headers}
+            pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+            head = self._heads[path] = head_of("POST", url.raw_path_qs.encode("ascii"), pairs)
+        return head
 
     @property
     def config(self) -> BackendConfig:
         return self._config
 
     @property
-    def session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=_Connector(limit=MAX_CONNECTIONS, keepalive_timeout=self._keep_alive_s),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._config.timeouts.connect),
-                headers=self._headers,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
+    def pool(self) -> Pool:
+        if self._pool is None:
+            self._pool = Pool(
+                URL(self._config.url), keep_alive_s=self._keep_alive_s, connect_s=self._config.timeouts.connect
             )
-        return self._session
+        return self._pool
 
     async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._pool is not None:
+            await self._pool.aclose()
 
 
 class Exchange:
@@ -141,7 +138,7 @@ class Exchange:
         self._model = model
         times = upstream.config.timeouts
         self._first_byte_s = times.first_token + (times.load if loading else 0)
-        self._response: aiohttp.ClientResponse | None = None
+        self._answer: Answer | None = None
         self._loop = asyncio.get_running_loop()
         self._begun = False
 
@@ -149,10 +146,11 @@ class Exchange:
         self._first_byte_at = self._loop.time() + self._first_byte_s
         self._deadline = Deadline(self._first_byte_at)
         try:
-            with translated(self._upstream.name):
-                await self._open()
+            await self._open()
         except BaseException as error:
             self._close(error)
+            if isinstance(error, OSError):
+                raise translation(error, self.backend) from None
             raise
         self._deadline.rest()
         return self
@@ -162,8 +160,8 @@ class Exchange:
 
     def _close(self, error: BaseException | None) -> None:
         """Lets go of the connection; raises BackendTimeout if it was the deadline that ended the exchange."""
-        if self._response is not None:
-            self._response.close()
+        if self._answer is not None:
+            self._answer.close()
         if self._deadline.close(error):
             error = self._late()
             self._mark(error)
@@ -172,7 +170,7 @@ class Exchange:
             self._mark(error)
 
     def _late(self) -> BackendTimeout:
-        if self._response is None:
+        if self._answer is None:
             return BackendTimeout(f"{self.backend} did not answer in time")
         if not self._begun:
             return BackendTimeout(f"{self.backend} sent no token in time")
@@ -180,41 +178,20 @@ class Exchange:
 
     def _mark(self, error: RouterError) -> None:
         """Notes what the backend calls the request that failed."""
-        if self._response is not None and not error.upstream_id:
-            error.upstream_id = self._upstream.hidden(request_id(self._response.headers))
+        if self._answer is not None and not error.upstream_id:
+            error.upstream_id = self._upstream.hidden(request_id(httpx.Headers(self._answer.headers)))
 
     async def _open(self) -> None:
-        self._response = await self._send()
-        if self._response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise await self._failure(self._response)
+        answer = self._answer = await self._send()
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            body = await error_body(answer)
+            raise self._upstream.refused(read(answer.status, httpx.Headers(answer.headers), body), model=self._model)
 
-    async def _send(self) -> aiohttp.ClientResponse:
-        """Sends once, and once more when a connection that had been idle turns out to be dead."""
-        made: list[bool] = []
-        _connections_made.set(made)
-        try:
-            return await self._request()
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            if made:
-                raise
-        return await self._request()
-
-    async def _request(self) -> aiohttp.ClientResponse:
-        url = self._upstream.url(self._path)
-        session, headers = self._upstream.session, outgoing.headers.get()
-        return await session.request("POST", url, data=self._body, headers=headers, allow_redirects=False)
-
-    async def _failure(self, response: aiohttp.ClientResponse) -> RouterError:
-        """What an error answer means; its status counts even if its body does not come whole."""
-        body = bytearray()
-        try:
-            with suppress(TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError):
-                async with asyncio.timeout(ERROR_BODY_S):
-                    while len(body) < MAX_ERROR_BYTES and (data := await response.content.readany()):
-                        body += data
-            return self._upstream.refused(read(response.status, response.headers, bytes(body)), model=self._model)
-        finally:
-            response.close()
+    async def _send(self) -> Answer:
+        head = self._upstream.head(self._path)
+        if more := outgoing.headers.get():
+            head += head_lines((name.encode(), value.encode()) for name, value in more.items())
+        return await self._upstream.pool.send(framed(head, len(self._body)), self._body)
 
     @property
     def backend(self) -> str:
@@ -225,18 +202,18 @@ class Exchange:
 
         The first read has until the first-token deadline, each further one the idle time.
         """
-        if self._response is None:
+        answer = self._answer
+        if answer is None:
             return b""
-        content = self._response.content
-        try:
-            data = content.read_nowait()
-            if not data and not content.at_eof():
-                due = self._loop.time() + self._upstream.config.timeouts.idle if self._begun else self._first_byte_at
-                self._deadline.wait_until(due)
-                data = await content.readany()
-                self._deadline.rest()
-        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            raise translation(error, self.backend, begun=self._begun) from None
+        data = answer.read_nowait()
+        if not data and not answer.is_over:
+            due = self._loop.time() + self._upstream.config.timeouts.idle if self._begun else self._first_byte_at
+            self._deadline.wait_until(due)
+            try:
+                data = await answer.read()
+            except Disconnected as error:
+                raise translation(error, self.backend, begun=self._begun) from None
+            self._deadline.rest()
         self._begun = True
         return data
 
@@ -275,11 +252,11 @@ class Exchange:
 
     async def _linger(self) -> None:
         """Waits a moment for the end of a body whose end marker has come, so that its connection can be used again."""
-        if self._response is None or self._response.content.at_eof():
+        if self._answer is None or self._answer.is_over:
             return
-        with suppress(TimeoutError, aiohttp.ClientError, HttpProcessingError, OSError):
+        with suppress(TimeoutError, Disconnected):
             async with asyncio.timeout(LINGER_S):
-                await self._response.content.readany()
+                await self._answer.read()
 
     def _named(self, error: RouterError) -> RouterError:
         message = f"{self._upstream.name}: {self._upstream.hidden(error.message)}"
@@ -291,17 +268,15 @@ def translated(backend: str, *, begun: bool = False) -> Generator[None]:
     """Turns the HTTP client's exceptions into ours; see `translation`."""
     try:
         yield
-    except (aiohttp.ClientError, HttpProcessingError, httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, OSError) as error:
         raise translation(error, backend, begun=begun) from None
 
 
 def translation(error: BaseException, backend: str, *, begun: bool = False) -> RouterError:
     """What an exception of the HTTP client means; `begun` is whether the answer had started to arrive."""
-    if isinstance(error, httpx.HTTPError) and error.__cause__ is not None:
-        error = error.__cause__  # httpx-aiohttp calls every failed connection a timeout; its cause is exact
-    if isinstance(error, (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout)):
+    if isinstance(error, UnreachableInTime):
         return BackendUnreachable(f"{backend} could not be reached in time")
-    if isinstance(error, (aiohttp.ClientConnectorError, httpx.ConnectError)):
+    if isinstance(error, Unreachable):
         return BackendUnreachable(f"{backend} refused the connection: is it running?")
     if isinstance(error, (TimeoutError, httpx.TimeoutException)):
         return BackendTimeout(f"{backend} did not answer in time")
@@ -310,15 +285,44 @@ def translation(error: BaseException, backend: str, *, begun: bool = False) -> R
     return BackendUnreachable(f"{backend} closed the connection without an answer")
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Tells a request whether its connection was made for it or had been used before."""
+class _Transport(httpx.AsyncBaseTransport):
+    """Sends httpx's requests over the pool of an upstream."""
 
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        if (made := _connections_made.get(None)) is not None:
-            made.append(True)
-        return await super()._create_connection(req, traces, timeout)
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """An answer whose body is still to come."""
+        head, body = head_of(request.method, request.url.raw_path, request.headers.raw), await request.aread()
+        answer = await self._upstream.pool.send(framed(head, len(body)), body)
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
+
+
+class _Body(httpx.AsyncByteStream):
+    """The rest of an answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self._answer.read():
+            yield data
+
+    async def aclose(self) -> None:
+        self._answer.close()
+
+
+async def error_body(answer: Answer) -> bytes:
+    """What comes of an error's body in time; the status counts even without it."""
+    body = bytearray()
+    try:
+        with suppress(TimeoutError, Disconnected):
+            async with asyncio.timeout(ERROR_BODY_S):
+                while len(body) < MAX_ERROR_BYTES and (data := await answer.read()):
+                    body += data
+    finally:
+        answer.close()
+    return bytes(body)
 
 
 def _last_word(value: str) -> str:

@@ -30,10 +30,11 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
+from router.surfaces.direct import Direct, as_app
 from router.surfaces.drain import Drain
-from router.surfaces.embeddings import embedding_routes
+from router.surfaces.embeddings import EMBEDDING_PATHS, embedding_endpoint, embedding_routes
 from router.surfaces.explain import explain_routes
-from router.surfaces.generate import chat_routes
+from router.surfaces.generate import CHAT_PATHS, chat_endpoint, chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
@@ -110,10 +111,12 @@ def build(
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
     keys = Keys(settings.auth.api_keys)
+    chat = chat_endpoint(answering, max_body_bytes=limit)
+    embed = embedding_endpoint(relay, drain, max_body_bytes=limit)
     app = Litestar(
         route_handlers=[
-            *chat_routes(answering, max_body_bytes=limit),
-            *embedding_routes(relay, drain, max_body_bytes=limit),
+            *chat_routes(chat),
+            *embedding_routes(embed),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=limit),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
@@ -127,7 +130,9 @@ def build(
         openapi_config=None,
         logging_config=None,
     )
-    served = RequestIds(app, recorder)
+    routes = {**dict.fromkeys(CHAT_PATHS, as_app(chat)), **dict.fromkeys(EMBEDDING_PATHS, as_app(embed))}
+    direct = Direct(app, {path: Guard(route, keys=keys) for path, route in routes.items()})
+    served = RequestIds(direct, recorder)
     return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
 
 

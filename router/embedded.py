@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import aiohttp
+import httpx
 import msgspec
 
-PROBE = aiohttp.ClientTimeout(total=2)
+PROBE_S = 2.0
 POLL_S = 0.05
 GRACE_S = 3  # between SIGTERM and SIGKILL
 KEPT_LOG_BYTES = 4096
@@ -169,10 +169,10 @@ async def child_process(spec: Spec) -> AsyncGenerator[Child]:
 async def ready(child: Child, *, timeout_s: float) -> EmbeddedServer:
     """Raises EmbeddedFailed when the child dies first or time runs out."""
     try:
-        async with asyncio.timeout(timeout_s), aiohttp.ClientSession(timeout=PROBE) as session:
+        async with asyncio.timeout(timeout_s), httpx.AsyncClient(timeout=PROBE_S, trust_env=False) as client:
             await child.changed.wait()
             while not child.gone.is_set():
-                if await _is_healthy(session, child.server.url):
+                if await _is_healthy(client, child.server.url):
                     return child.server
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
@@ -180,11 +180,10 @@ async def ready(child: Child, *, timeout_s: float) -> EmbeddedServer:
     raise child.failure(f"{child.how_it_ended()}.")
 
 
-async def _is_healthy(session: aiohttp.ClientSession, url: str) -> bool:
+async def _is_healthy(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        async with session.get(f"{url}/health") as answer:
-            return answer.status == 200  # 503 while it loads
-    except (aiohttp.ClientError, TimeoutError):
+        return (await client.get(f"{url}/health")).status_code == 200  # 503 while it loads
+    except httpx.HTTPError:
         return False
 
 

@@ -15,6 +15,7 @@ import uvicorn
 from router import embedded
 from router.app import Router, Telemetry, build, build_fleet, close
 from router.discovery import guessed, places, with_backends, with_embedded
+from router.memory import keep_pages
 from router.routing.health import State
 from router.routing.prober import Prober
 from router.settings import Settings
@@ -47,6 +48,7 @@ async def serve(start: Start, environ: Mapping[str, str], announce: Callable[[Ro
 
     Raises CannotListen, embedded.EmbeddedUnavailable or embedded.EmbeddedFailed.
     """
+    keep_pages()
     server_settings = start.settings.server
     with listening(server_settings.host, server_settings.port) as listener:
         async with _furnished(start, environ) as (settings, optional), tracing(settings, environ) as telemetry:

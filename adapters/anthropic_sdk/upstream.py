@@ -7,14 +7,13 @@ read as bytes from the connection, with the same deadlines as any other backend'
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-import aiohttp
 import anthropic
 import httpx2
-from aiohttp.http import HttpProcessingError
 
-from adapters.upstream import ERROR_BODY_S, MAX_ERROR_BYTES, Exchange, Upstream, translated
+from adapters.connection import Answer, framed, head_of
+from adapters.upstream import Exchange, Upstream, error_body, translated
 from router.canonical import outgoing
 from router.canonical.adapter import BackendConfig
 from router.dialects.failures import read, request_id
@@ -25,8 +24,7 @@ logger = logging.getLogger(__name__)
 _UNREAD = {"X-Stainless-Raw-Response": "stream"}
 """Makes the SDK hand over an answer as soon as its headers are there."""
 
-_RESPONSE = "turnout.response"
-_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError)
+_ANSWER = "turnout.answer"
 
 
 class SdkUpstream(Upstream):
@@ -81,7 +79,7 @@ class _Client(anthropic.AsyncAnthropic):
 class _SdkExchange(Exchange):
     """One request that the SDK sends. The answer is read from the connection beneath it."""
 
-    async def _request(self) -> aiohttp.ClientResponse:
+    async def _send(self) -> Answer:
         upstream = self._upstream
         assert isinstance(upstream, SdkUpstream)
         headers = {**_UNREAD, **(outgoing.headers.get() or {})}
@@ -90,7 +88,7 @@ class _SdkExchange(Exchange):
                 self._path, content=self._body, cast_to=httpx2.Response, options={"headers": headers}
             )
         logger.debug("%s answers as %s", upstream.name, request_id(response.headers))
-        return response.extensions[_RESPONSE]
+        return response.extensions[_ANSWER]
 
 
 class _Transport(httpx2.AsyncBaseTransport):
@@ -101,32 +99,26 @@ class _Transport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """An answer whose body is still to come, but for an error, which is read here, up to a limit."""
-        response = await self._upstream.session.request(
-            request.method,
-            str(request.url),
-            headers=request.headers,
-            data=await request.aread() or None,
-            allow_redirects=False,
-        )
-        if response.status >= httpx2.codes.MULTIPLE_CHOICES:
-            return httpx2.Response(response.status, headers=_headers(response), content=await _error_body(response))
-        return httpx2.Response(
-            response.status, headers=_headers(response), stream=_Body(response), extensions={_RESPONSE: response}
-        )
+        head, body = head_of(request.method, request.url.raw_path, request.headers.raw), await request.aread()
+        answer = await self._upstream.pool.send(framed(head, len(body)), body)
+        headers = _headers(answer)
+        if answer.status >= httpx2.codes.MULTIPLE_CHOICES:
+            return httpx2.Response(answer.status, headers=headers, content=await error_body(answer))
+        return httpx2.Response(answer.status, headers=headers, stream=_Body(answer), extensions={_ANSWER: answer})
 
 
 class _Body(httpx2.AsyncByteStream):
     """The rest of an answer, for a request whose answer the SDK reads."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while data := await self._response.content.readany():
+        while data := await self._answer.read():
             yield data
 
     async def aclose(self) -> None:
-        self._response.close()
+        self._answer.close()
 
 
 @contextmanager
@@ -138,26 +130,13 @@ def unwrapped(upstream: Upstream, *, model: str) -> Generator[None]:
         response = error.response
         raise upstream.refused(read(response.status_code, response.headers, response.content), model=model) from None
     except anthropic.APIConnectionError as error:
-        if isinstance(error.__cause__, _BROKEN):
+        if isinstance(error.__cause__, OSError):
             raise error.__cause__ from None
         raise BackendUnreachable(f"{upstream.name} could not be asked") from None
     except (anthropic.AnthropicError, httpx2.HTTPError, httpx2.InvalidURL):
         raise BackendFailed(f"{upstream.name} did not answer like Claude") from None
 
 
-async def _error_body(response: aiohttp.ClientResponse) -> bytes:
-    """What comes of it in time; the status counts even without it."""
-    body = bytearray()
-    try:
-        with suppress(TimeoutError, *_BROKEN):
-            async with asyncio.timeout(ERROR_BODY_S):
-                while len(body) < MAX_ERROR_BYTES and (data := await response.content.readany()):
-                    body += data
-    finally:
-        response.close()
-    return bytes(body)
-
-
-def _headers(response: aiohttp.ClientResponse) -> list[tuple[bytes, bytes]]:
+def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     """What the SDK reads of an answer: without cookies, which its client would send with the requests of others."""
-    return [(name, value) for name, value in response.raw_headers if name.lower() != b"set-cookie"]
+    return [(name, value) for name, value in answer.headers if name.lower() != b"set-cookie"]

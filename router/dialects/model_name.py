@@ -20,25 +20,28 @@ class Renamer:
     A quote inside a JSON string is always escaped, so the pattern that is searched for is never part of a text.
     """
 
-    __slots__ = ("_model", "_new", "_old", "_shown")
+    __slots__ = ("_model", "_new", "_old", "_patterns", "_shown")
 
     def __init__(self, shown: str) -> None:
         self._shown = shown
         self._model = shown
-        self._old: tuple[bytes, ...] = ()
-        self._new: tuple[bytes, ...] = ()
+        self._patterns: tuple[tuple[bytes, bytes], ...] = ()
+        self._old = self._new = b""
 
     def __call__(self, raw: bytes, model: str | None) -> bytes:
         """The same bytes, naming the model `shown` instead of `model`; `raw` is one JSON object after any prefix."""
+        if model == self._model and self._old and raw.count(self._old) == 1:
+            return raw.replace(self._old, self._new)
         if model is None or model == self._shown:
             return raw
         if model != self._model:
             self._model = model
-            self._old, self._new = _patterns(model), _patterns(self._shown)
-        for old, new in zip(self._old, self._new, strict=True):
-            parts = raw.split(old)
-            if len(parts) == 2:
-                return new.join(parts)
+            self._old = b""
+            self._patterns = tuple(zip(_patterns(model), _patterns(self._shown), strict=True))
+        for old, new in self._patterns:
+            if raw.count(old) == 1:
+                self._old, self._new = old, new
+                return raw.replace(old, new)
         prefix, brace, _ = raw.partition(b"{")
         return prefix + with_fields(raw[len(prefix) :], {"model": self._shown}) if brace else raw
 
@@ -48,8 +51,14 @@ def _patterns(model: str) -> tuple[bytes, ...]:
     return (b'"model":' + name, b'"model": ' + name)
 
 
-def with_model(raw: bytes, model: str | None, shown: str) -> bytes:
-    """One JSON text with another model name; see Renamer."""
+def with_model(raw: bytes, model: str | None, shown: str, *, outline: bytes | None = None) -> bytes:
+    """One JSON text with another model name; see Renamer. `outline` is the text without parts that hold no quote."""
+    if model is None or model == shown:
+        return raw
+    for old, new in zip(_patterns(model), _patterns(shown), strict=True):
+        if (raw if outline is None else outline).count(old) == 1:
+            at, view = raw.rfind(old), memoryview(raw)
+            return b"".join((view[:at], new, view[at + len(old) :]))
     return Renamer(shown)(raw, model)
 
 

@@ -15,6 +15,7 @@ from router.canonical.request import EmbedRequest, Wire
 from router.dialects.failures import UNREADABLE
 from router.dialects.model_name import counted, with_fields, with_model
 from router.dialects.openai_body import decode_fields, decode_typed
+from router.dialects.skimming import EMPTY, Skimmed, skim
 from router.dialects.undecoded import check_text
 from router.errors import BackendFailed, InvalidParameter
 
@@ -115,11 +116,7 @@ def decode(body: bytes, shown: str, *, base64: bool, expected: int) -> Vectors:
 
     Raises BackendFailed for a body that does not hold `expected` embeddings.
     """
-    try:
-        check_text(body)
-        answer = _ANSWER.decode(body)
-    except UNREADABLE:
-        raise BackendFailed("the backend's embeddings cannot be read") from None
+    answer, text = _read(body, expected)
     found = answer.data or []
     if len(found) != expected:
         raise BackendFailed(f"the backend gave {len(found)} embeddings for {expected} inputs")
@@ -128,8 +125,33 @@ def decode(body: bytes, shown: str, *, base64: bool, expected: int) -> Vectors:
     return Vectors(
         vectors=tuple(item.embedding for item in items),
         usage=answer.usage.reported() if answer.usage else None,
-        raw=with_model(body, answer.model, shown) if as_asked else None,
+        raw=with_model(body, answer.model, shown, outline=text) if as_asked else None,
     )
+
+
+def _read(body: bytes, expected: int) -> tuple[_Answer, bytes]:
+    """An answer, and the text that was decoded for it: all of the body, or all but long lists of numbers."""
+    if (skimmed := skim(body, expected)) is not None and (answer := _filled(skimmed)) is not None:
+        return answer, skimmed.text
+    try:
+        check_text(body)
+        return _ANSWER.decode(body), body
+    except UNREADABLE:
+        raise BackendFailed("the backend's embeddings cannot be read") from None
+
+
+def _filled(skimmed: Skimmed) -> _Answer | None:
+    """The answer, if it is its embeddings and nothing else that was left out."""
+    try:
+        answer = _ANSWER.decode(skimmed.text)
+    except UNREADABLE:
+        return None
+    items = answer.data or []
+    if len(items) != len(skimmed.lists) or any(item.embedding != EMPTY for item in items):
+        return None
+    for item, numbers in zip(items, skimmed.lists, strict=True):
+        item.embedding = numbers
+    return answer
 
 
 def render(answer: Vectors, *, model: str, base64: bool) -> bytes:

@@ -1,10 +1,8 @@
 """Reading a request's body: counted while it arrives, and with a deadline for each piece of it."""
 
 import asyncio
-from typing import Any
 
-from litestar import Request
-from litestar.types import HTTPRequestEvent, Receive
+from litestar.types import HTTPRequestEvent, Receive, Scope
 
 from router.errors import BodyTimeout, BodyTooLarge
 from router.surfaces.headers import header
@@ -13,17 +11,17 @@ from router.surfaces.watch import ClientLeft
 PIECE_TIMEOUT_S = 60.0
 
 
-async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body; raises BodyTooLarge, before reading if the size was said, BodyTimeout, or ClientLeft."""
-    declared = header(request.scope, b"content-length")
+    declared = header(scope, b"content-length")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
-    message = await _next(request.receive)
+    message = await _next(receive)
     if not message["more_body"] and len(message["body"]) <= limit:
         return message["body"]
     body = bytearray(message["body"])
     while message["more_body"] and len(body) <= limit:
-        message = await _next(request.receive)
+        message = await _next(receive)
         body += message["body"]
     if len(body) > limit:
         raise _too_large(limit)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from litestar import Request, Response, post
+from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from router.admission.priority import of_embedding
 from router.canonical.request import EmbedRequest
@@ -13,6 +14,7 @@ from router.relay.relay import Relay
 from router.routing.plan import Wanted
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
+from router.surfaces.direct import Endpoint, send_whole
 from router.surfaces.drain import Drain
 from router.surfaces.generate import TASK_HEADER
 from router.surfaces.headers import explaining, header
@@ -20,26 +22,29 @@ from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
 from router.usage.tokenizer import Tokenizer
 
+EMBEDDING_PATHS = ["/v1/embeddings", "/embeddings"]
+"""With and without the `/v1` that some clients leave out."""
 DECODED_WARNING = "token ids were decoded as cl100k_base"
 
 
-def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list[HTTPRouteHandler]:
-    """The embeddings route, with and without the `/v1` that some clients leave out."""
+def embedding_endpoint(relay: Relay, drain: Drain, *, max_body_bytes: int) -> Endpoint:
+    """What a request for embeddings is answered with."""
 
-    async def embed(request: Request[Any, Any, Any], progress: Progress) -> bytes:
-        entry = entry_of(request.scope)
+    async def embed(scope: Scope, receive: Receive) -> ASGIApp:
+        progress = scope["state"]["progress"] = Progress()
+        entry = entry_of(scope)
         entry.operation = "embeddings"
-        caller = caller_of(request.scope)
-        asked = openai_embeddings.parse_request(await read_body(request, max_body_bytes))
+        caller = caller_of(scope)
+        asked = openai_embeddings.parse_request(await read_body(scope, receive, max_body_bytes))
         entry.goes(asked.model, progress)
         wanted = Wanted(
             asked.model,
-            task=header(request.scope, TASK_HEADER) or asked.task,
+            task=header(scope, TASK_HEADER) or asked.task,
             embedding=True,
             caller=caller,
             looks=of_embedding(len(asked.inputs) or len(asked.tokens)),
         )
-        watch = Watch(request.receive)
+        watch = Watch(receive)
         drain.enter(watch)
         try:
             async with watch:
@@ -47,14 +52,24 @@ def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list
                 vectors = await relay.embed(asked, wanted, progress)
         finally:
             drain.leave(watch)
-        return openai_embeddings.render(vectors, model=asked.model, base64=asked.base64)
+        return _answer(openai_embeddings.render(vectors, model=asked.model, base64=asked.base64), progress)
 
-    @post(["/v1/embeddings", "/embeddings"], status_code=200, include_in_schema=False)
-    async def embeddings(request: Request[Any, Any, Any]) -> Response[bytes]:
-        progress = request.scope["state"]["progress"] = Progress()
-        body = await embed(request, progress)
-        headers = {name.decode(): value.decode() for name, value in explaining(progress)}
-        return Response(body, media_type="application/json", headers=headers)
+    return embed
+
+
+def _answer(body: bytes, progress: Progress) -> ASGIApp:
+    async def answer(_: Scope, __: Receive, send: Send) -> None:
+        await send_whole(send, body, explaining(progress))
+
+    return answer
+
+
+def embedding_routes(endpoint: Endpoint) -> list[HTTPRouteHandler]:
+    """The embeddings route for whatever does not take the direct way."""
+
+    @post(EMBEDDING_PATHS, status_code=200, include_in_schema=False)
+    async def embeddings(request: Request[Any, Any, Any]) -> ASGIApp:
+        return await endpoint(request.scope, request.receive)
 
     return [embeddings]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Receive, Scope
 
 from router.admission.priority import of_chat
 from router.dialects import openai_chat
@@ -12,25 +12,34 @@ from router.routing.wanted import wanted_by
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
+from router.surfaces.direct import Endpoint
 from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
 
 TASK_HEADER = b"x-turnout-task"
+CHAT_PATHS = ["/v1/chat/completions", "/chat/completions"]
+"""With and without the `/v1` that some clients leave out."""
 
 
-def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteHandler]:
-    """The chat route, with and without the `/v1` that some clients leave out."""
+def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
+    """What a chat request is answered with."""
 
-    @post(["/v1/chat/completions", "/chat/completions"], status_code=200, include_in_schema=False)
-    async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
-        entry_of(request.scope).operation = "chat"
-        caller = caller_of(request.scope)
-        body = await read_body(request, max_body_bytes)
-        asked = openai_chat.parse_request(body)
-        wanted = wanted_by(
-            asked, task=header(request.scope, TASK_HEADER), caller=caller, looks=of_chat(stream=asked.stream)
-        )
+    async def chat(scope: Scope, receive: Receive) -> ASGIApp:
+        entry_of(scope).operation = "chat"
+        caller = caller_of(scope)
+        asked = openai_chat.parse_request(await read_body(scope, receive, max_body_bytes))
+        wanted = wanted_by(asked, task=header(scope, TASK_HEADER), caller=caller, looks=of_chat(stream=asked.stream))
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)
+
+    return chat
+
+
+def chat_routes(endpoint: Endpoint) -> list[HTTPRouteHandler]:
+    """The chat route for whatever does not take the direct way."""
+
+    @post(CHAT_PATHS, status_code=200, include_in_schema=False)
+    async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
+        return await endpoint(request.scope, request.receive)
 
     return [chat]

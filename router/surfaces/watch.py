@@ -53,6 +53,7 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         body, self._body = self._body, None
+        self._on_silence = None  # belongs to whoever holds this: a circle, which would wait for the garbage collector
         self._start.cancel()
         if self._watcher is not None:
             self._watcher.cancel()

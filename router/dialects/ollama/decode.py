@@ -1,7 +1,7 @@
 """Ollama's answers: bytes to frames."""
 
-from calendar import timegm
 from collections.abc import Sequence
+from datetime import datetime
 from secrets import token_hex
 from time import strptime, time
 
@@ -214,8 +214,8 @@ def seconds(timestamp: str) -> int:
     """An RFC 3339 time with any number of fraction digits, in seconds since 1970; now when it cannot be read."""
     zone = timestamp[19:].lstrip(".0123456789")
     try:
-        moment = timegm(strptime(timestamp[:19], "%Y-%m-%dT%H:%M:%S"))
-        return moment - _offset_s(zone)
+        moment = datetime.fromisoformat(f"{timestamp[:19]}+00:00")  # strptime takes ten times as long
+        return int(moment.timestamp()) - _offset_s(zone)
     except ValueError:
         return int(time())
 

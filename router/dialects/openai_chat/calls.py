@@ -8,12 +8,12 @@ from router.canonical.events import Event, ToolCallDelta, ToolCallStarted
 from router.dialects.openai_chat.ids import new_call_id
 
 
-class _Function(Struct):
+class _Function(Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
 
 
-class Call(Struct):
+class Call(Struct, gc=False):
     """A call, or a piece of one, as servers write it."""
 
     index: int | None = None

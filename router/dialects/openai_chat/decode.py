@@ -28,13 +28,13 @@ from router.errors import BackendFailed, RouterError, StreamBroken
 DONE = b"[DONE]"
 
 
-class _Details(Struct):
+class _Details(Struct, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
 
 
-class _Usage(Struct):
+class _Usage(Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
@@ -55,7 +55,7 @@ class _Usage(Struct):
         )
 
 
-class _Timings(Struct):
+class _Timings(Struct, gc=False):
     """What llama.cpp says on the last chunk when it was not asked for usage."""
 
     cache_n: int | None = None
@@ -68,11 +68,11 @@ class _Timings(Struct):
         return UsageReported(self.prompt_n + (self.cache_n or 0), self.predicted_n, self.cache_n)
 
 
-class _Logprobs(Struct):
+class _Logprobs(Struct, gc=False):
     content: Raw = ABSENT
 
 
-class _Said(Struct):
+class _Said(Struct, gc=False):
     """A delta, or the message of a whole answer."""
 
     content: str | None = None
@@ -83,7 +83,7 @@ class _Said(Struct):
     tool_calls: list[Call] | None = None
 
 
-class _Choice(Struct):
+class _Choice(Struct, gc=False):
     index: int = 0
     delta: _Said | None = None
     message: _Said | None = None
@@ -91,7 +91,7 @@ class _Choice(Struct):
     logprobs: _Logprobs | None = None
 
 
-class _Chunk(Struct):
+class _Chunk(Struct, gc=False):
     id: str | None = None
     model: str | None = None
     created: float | None = None
@@ -179,15 +179,38 @@ class StreamDecoder:
 
     def _frames(self, events: Sequence[bytes]) -> list[Frame]:
         frames: list[Frame] = []
-        for event in events:
-            if self.failure or self._ended:
-                break
+        at, count = 0, len(events)
+        while at < count and not self._ended and self.failure is None:
+            if self._started:
+                at = self._plain_run(events, at, frames)
+                if at == count:
+                    break
+            event = events[at]
+            at += 1
             text = sse.payload(event)
             if text == DONE:
                 frames.append(self._end())
             elif text is not None:
                 frames.extend(self._read(event, text))
         return frames
+
+    def _plain_run(self, events: Sequence[bytes], at: int, frames: list[Frame]) -> int:
+        """Adds the frames of the events from `at` on that say a piece of text and nothing else, as nearly all do; the
+        place of the first other one."""
+        decode, renamed, known = _DECODER.decode, self._renamed, self._open
+        for place in range(at, len(events)):
+            event = events[place]
+            if not event.startswith(b"data: {") or b"\n" in event or not event.isascii():
+                return place
+            try:
+                chunk = decode(event[6:])
+            except UNREADABLE:
+                return place
+            delta = _plain(chunk)
+            if delta is None or delta.choice not in known:
+                return place
+            frames.append(Frame(renamed(event, chunk.model) + b"\n\n", (delta,)))
+        return len(events)
 
     def _end(self) -> Frame:
         """The end marker, and a finish reason for every choice that the server forgot one for."""
@@ -309,10 +332,11 @@ def _decoded(text: bytes) -> _Chunk | None:
 
 
 def _plain(chunk: _Chunk) -> TextDelta | None:
-    """The delta of a chunk that holds a piece of text and nothing else, as nearly all do."""
-    if chunk.usage is not None or chunk.choices is None or len(chunk.choices) != 1 or chunk.error is not ABSENT:
+    """The delta of a chunk that holds a piece of text and nothing else."""
+    choices = chunk.choices
+    if chunk.usage is not None or choices is None or len(choices) != 1 or chunk.error is not ABSENT:
         return None
-    choice = chunk.choices[0]
+    choice = choices[0]
     said = choice.delta
     if said is None or choice.finish_reason is not None or choice.logprobs is not None or not said.content:
         return None
