@@ -30,7 +30,7 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
-from router.surfaces.direct import Direct, as_app
+from router.surfaces.direct import Direct, Endpoint, as_app
 from router.surfaces.drain import Drain
 from router.surfaces.embeddings import EMBEDDING_PATHS, embedding_endpoint, embedding_routes
 from router.surfaces.explain import explain_routes
@@ -89,7 +89,6 @@ def build(
     telemetry: Telemetry | None = None,
 ) -> Router:
     """Builds a router. `optional` names backends that are only looked for, and are no fault while absent.
-
     `sinks` take the record of every request, besides those that the settings ask for. `telemetry` stays the caller's.
     """
     fleet = build_fleet(settings, optional=optional)
@@ -97,28 +96,28 @@ def build(
     tokenizer = Tokenizer()
     learned = CalibrationFile(settings.server.data_folder)
     lessons = Lessons(learned.load(), tokenizer)
-    queue_metrics = QueueMetrics()
-    gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=queue_metrics)
+    counted = Counted(Metrics(labels_from(fleet)), QueueMetrics(), lessons.calibration)
+    gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=counted.queue)
     fleet = replace(fleet, experience=replace(fleet.experience, waiting=gate.waiting_for))
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
     relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
-    metrics = Metrics(labels_from(fleet))
-    counted = Counted(metrics, queue_metrics, lessons.calibration)
-    logged = (log_request,) if settings.server.log_requests else ()
-    traced = (telemetry.record,) if telemetry else ()
     arrears = Arrears(tokenizer)
-    recorder = Recorder((metrics.record, fleet.learn, *logged, *sinks), arrears, at_once=traced)
+    logged = (log_request,) if settings.server.log_requests else ()
+    recorder = Recorder(
+        (counted.requests.record, fleet.learn, *logged, *sinks),
+        arrears,
+        at_once=(telemetry.record,) if telemetry else (),
+    )
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
-    limit = settings.server.max_body_bytes
     keys = Keys(settings.auth.api_keys)
-    chat = chat_endpoint(answering, max_body_bytes=limit)
-    embed = embedding_endpoint(relay, drain, max_body_bytes=limit)
+    chat = chat_endpoint(answering, max_body_bytes=settings.server.max_body_bytes)
+    embed = embedding_endpoint(relay, drain, max_body_bytes=settings.server.max_body_bytes)
     app = Litestar(
         route_handlers=[
             *chat_routes(chat),
             *embedding_routes(embed),
             *model_routes(fleet),
-            *explain_routes(fleet, max_body_bytes=limit),
+            *explain_routes(fleet, max_body_bytes=settings.server.max_body_bytes),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
             *queue_routes(fleet, gate),
             *metrics_routes(counted, fleet, gate=gate, drain=drain),
@@ -130,10 +129,14 @@ def build(
         openapi_config=None,
         logging_config=None,
     )
-    routes = {**dict.fromkeys(CHAT_PATHS, as_app(chat)), **dict.fromkeys(EMBEDDING_PATHS, as_app(embed))}
-    direct = Direct(app, {path: Guard(route, keys=keys) for path, route in routes.items()})
-    served = RequestIds(direct, recorder)
+    served = RequestIds(_direct(app, chat, embed, keys), recorder)
     return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
+
+
+def _direct(app: ASGIApp, chat: Endpoint, embed: Endpoint, keys: Keys) -> ASGIApp:
+    """The app, with its busiest routes served without the framework."""
+    routes = {**dict.fromkeys(CHAT_PATHS, as_app(chat)), **dict.fromkeys(EMBEDDING_PATHS, as_app(embed))}
+    return Direct(app, {path: Guard(route, keys=keys) for path, route in routes.items()})
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:

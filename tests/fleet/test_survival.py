@@ -55,7 +55,9 @@ async def stage(folder: Path) -> AsyncGenerator[Stage]:
     async with fake("a") as a, fake("b") as b, fake("c") as c:
         backends = {"a": a, "b": b, "c": c}
         config = {
-            "backends": {name: {"type": "ollama", "url": each.url} for name, each in backends.items()},
+            "backends": {
+                name: {"type": "ollama", "url": each.url, "max_parallel": CLIENTS} for name, each in backends.items()
+            },
             "models": {
                 "red": {"targets": ["a/red", "b/red", "c/red"]},
                 "blue": {"targets": ["b/blue", "a/blue", "c/blue"]},
@@ -149,6 +151,6 @@ async def test_one_dies_and_one_flaps_and_what_can_be_served_is_served_once(tmp_
         failed = await counted(s, "turnout_failed_attempts_total")
         assert {about.split('"')[1] for about in failed} == {"a", "b"}
         now = await counted(s, "turnout_requests_in_flight", "turnout_backend_in_flight", "turnout_requests_waiting")
-        assert len(now) == 7
+        assert len(now) == 13
         assert set(now.values()) == {0.0}
         assert grown < MAX_GROWTH
