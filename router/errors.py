@@ -8,6 +8,7 @@ RouterError                          status  code
 |  |  `- UnsupportedValue            400     unsupported_value
 |  |- ContextLengthExceeded          400     context_length_exceeded
 |  |- RejectedByBackend              4xx     (the backend's)
+|  |- AlreadyExists                  409     already_exists
 |  |- BodyTooLarge                   413     request_too_large
 |  `- BodyTimeout                    408     request_timeout
 |- Unauthorized                      401     invalid_api_key
@@ -20,6 +21,7 @@ RouterError                          status  code
 |  |- TooManyRequests                429     rate_limit_exceeded
 |  |- TooManyTokens                  429     rate_limit_exceeded
 |  `- BudgetSpent                    429     insufficient_quota
+|- NotFound                          404     not_found
 |- UnknownRoute                      404     unknown_route
 |- WrongMethod                       405     method_not_allowed
 |- UnknownModel                      404     model_not_found
@@ -110,6 +112,11 @@ class RejectedByBackend(BadRequest):
         self.code = code
 
 
+class AlreadyExists(BadRequest):
+    status = 409
+    code = "already_exists"
+
+
 class BodyTooLarge(BadRequest):
     status = 413
     code = "request_too_large"
@@ -171,6 +178,14 @@ class BudgetSpent(LimitReached):
 
     code = "insufficient_quota"
     kind = "insufficient_quota"
+
+
+class NotFound(RouterError):
+    """A stored thing with that id is not there, or is not the caller's to see."""
+
+    status = 404
+    code = "not_found"
+    kind = "invalid_request_error"
 
 
 class UnknownRoute(RouterError):
