@@ -21,32 +21,25 @@ class KnownKey:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All keys as of one revision of the database. `pepper` is what they were hashed with."""
+    """All keys at one moment. `pepper` is what they were hashed with."""
 
-    revision: int
     pepper: bytes
     keys: Mapping[bytes, KnownKey]
 
     @classmethod
-    def of(cls, keys: Iterable[KnownKey], *, revision: int, pepper: bytes) -> "Snapshot":
-        return cls(revision, pepper, {key.digest: key for key in keys})
+    def of(cls, keys: Iterable[KnownKey], *, pepper: bytes) -> "Snapshot":
+        return cls(pepper, {key.digest: key for key in keys})
 
 
 class KeyDirectory:
-    """Says who a key belongs to. A new snapshot counts from the next request on; an older one changes nothing."""
+    """Says who a key belongs to. A new snapshot counts from the next request on."""
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
         self._snapshot = snapshot
 
-    @property
-    def revision(self) -> int | None:
-        """That of the snapshot in use; None before the first."""
-        return None if self._snapshot is None else self._snapshot.revision
-
     def replace(self, snapshot: Snapshot) -> None:
         """Takes over what was read from the database."""
-        if self._snapshot is None or snapshot.revision >= self._snapshot.revision:
-            self._snapshot = snapshot
+        self._snapshot = snapshot
 
     def principal(self, presented: str | None, *, now: float) -> Principal:
         """The caller that presents a key; `now` is seconds since 1970.

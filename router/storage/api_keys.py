@@ -100,7 +100,7 @@ def keys_into(directory: KeyDirectory) -> Listener:
     async def listener(session: AsyncSession, reading: Reading) -> None:
         enabled = select(ApiKeyRow).join(UserRow).where(col(UserRow.enabled), col(ApiKeyRow.revoked_at).is_(None))
         known = [_known(row) for row in await session.scalars(enabled)]
-        directory.replace(Snapshot.of(known, revision=reading.revision, pepper=reading.pepper))
+        directory.replace(Snapshot.of(known, pepper=reading.pepper))
 
     return listener
 

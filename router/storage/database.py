@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from router.errors import StorageUnavailable
-from router.storage.engine import make_engine
+from router.storage.engine import identity, make_engine
 from router.storage.follower import Follower
-from router.storage.location import StorageProblem
+from router.storage.location import StorageProblem, sqlite_file
 from router.storage.migrate import upgrade_over
 from router.storage.pepper import ensure_pepper
 from router.storage.reasons import failures, reason_of
@@ -51,10 +51,7 @@ class Reading:
 
 
 Listener = Callable[[AsyncSession, Reading], Awaitable[None]]
-"""Reads anew what it keeps in memory: at the start and after every change of any router.
-
-Two may run at once; one that knows a later revision changes nothing.
-"""
+"""Reads anew what it keeps in memory: at the start and after every change of any router. One runs at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +70,13 @@ class Database:
         self.seal = seal
         self._url = url
         self._opening = opening
+        self._file = sqlite_file(url)
+        self._identity: tuple[int, int] | None = None
         self._engine = make_engine(url)
         self._failures = failures()
         self._pepper: bytes | None = None
         self._revision: int | None = None
+        self._turn = asyncio.Lock()  # what was read earlier never replaces what was read later
         self._reason = ""
         self.writer = Writer(self._engine, self, buffer_limit=opening.buffer_limit)
 
@@ -119,15 +119,28 @@ class Database:
         return cast("Result", await self.writer.change(change))
 
     async def prepare(self) -> None:
-        """Creates or upgrades the tables, once. Raises StorageProblem if a person has to do something."""
+        """Creates or upgrades the tables, once for each file. Raises StorageProblem if a person has to do something."""
+        await self._notice_another_file()
         if self._pepper is not None:
             return
         try:
             await upgrade_over(self._engine, self._url)
             self._pepper = await ensure_pepper(self._engine, self.seal)
+            self._identity = identity(self._file) if self._file else None
         except (*self._failures, StorageProblem) as error:
             self._reason = reason_of(error)
             raise
+
+    async def _notice_another_file(self) -> None:
+        """Lets go of a SQLite file that was moved away, into which SQLite would go on writing."""
+        if self._file is None or self._identity is None:
+            return
+        found = await asyncio.to_thread(identity, self._file)
+        if found == self._identity:
+            return
+        await self._engine.dispose()
+        if found is not None:
+            self._pepper = self._revision = self._identity = None
 
     async def changed(self) -> None:
         """Follows the last revision; a database that fails meanwhile is looked at again by the follower."""
@@ -150,7 +163,8 @@ class Database:
             await query(session, Reading(revision, pepper, self.seal))
 
         try:
-            await self.read(looking)
+            async with self._turn:
+                await self.read(looking)
         except (StorageUnavailable, StorageProblem) as error:
             self._reason = str(error)
             raise
@@ -161,7 +175,7 @@ class Database:
             return
         for listener in self._opening.listeners:
             await listener(session, reading)
-        self._revision = max(reading.revision, self._revision or 0)
+        self._revision = reading.revision
 
     async def _seed(self, session: AsyncSession, reading: Reading) -> None:
         for seed in self._opening.seeds:

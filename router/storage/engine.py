@@ -36,6 +36,15 @@ def create_file(file: Path) -> None:
     os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
 
 
+def identity(file: Path) -> tuple[int, int] | None:
+    """What stays the same while a file is the same one; None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _sqlite_engine(file: Path) -> AsyncEngine:
     # mode=rw: a file that vanished is an error, never a new and empty database.
     query = {"mode": "rw", "uri": "true", "timeout": str(LOCK_TIMEOUT_S)}

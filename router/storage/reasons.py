@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from router.errors import StorageUnavailable
 from router.storage.location import StorageProblem
 
 DATA = "data"
@@ -61,7 +62,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 def reason_of(error: Exception) -> str:
     """The reason in plain words, or DATA."""
-    if isinstance(error, StorageProblem):
+    if isinstance(error, StorageProblem | StorageUnavailable):
         return str(error)
     cause: Any = error.orig if isinstance(error, DBAPIError) else error
     if (code := getattr(cause, "sqlite_errorcode", None)) is not None:

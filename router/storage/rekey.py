@@ -32,8 +32,12 @@ async def rekey(database: Database, seal: Seal) -> int:
             renewed += 1
         return renewed
 
-    database.seal = seal
-    return await database.change(change)
+    before, database.seal = database.seal, seal
+    try:
+        return await database.change(change)
+    except BaseException:
+        database.seal = before
+        raise
 
 
 async def rekey_file(database: Database, file: Path) -> int:

@@ -63,7 +63,7 @@ class Writer:
         self.buffer = UsageBuffer(limit=buffer_limit, arrived=self._usage_arrived)
         self._engine = engine.execution_options(**{WRITES: True})
         self._place = place
-        self._failures = (*failures(), StorageProblem)
+        self._failures = (*failures(), StorageUnavailable)
         self._jobs: deque[_Job] = deque()
         self._work = asyncio.Event()
         self._asked = asyncio.Event()
@@ -193,7 +193,10 @@ class Writer:
 
     async def _transaction(self, change: Change) -> Any:
         async with asyncio.timeout(TRANSACTION_S):
-            await self._place.prepare()
+            try:
+                await self._place.prepare()
+            except StorageProblem as error:
+                raise StorageUnavailable(str(error), retry_after=MAX_BACKOFF_S) from None
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 return await change(session)
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 START_S = 30
 STOP_S = 20
@@ -45,7 +45,7 @@ class Cluster:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
 
-    def __enter__(self) -> "Cluster":
+    def __enter__(self) -> Self:
         self._home = Path(tempfile.mkdtemp(prefix="turnout-pg-"))
         if self._as:
             os.chown(self._home, self._as["user"], self._as["group"])
@@ -59,8 +59,12 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self._home)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
 
     def start(self) -> None:
         """Starts the server and waits until it answers."""
@@ -78,10 +82,10 @@ class Cluster:
             time.sleep(0.02)
         raise AssertionError((self._home / "log").read_text(encoding="utf-8", errors="replace"))
 
-    def stop(self) -> None:
-        """Ends the server at once, whoever is connected."""
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Ends the server at once, whoever is connected; with SIGQUIT it does not tidy up."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(how)
             self._process.wait(STOP_S)
             self._process = None
 

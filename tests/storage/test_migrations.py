@@ -91,8 +91,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(url):
 async def test_a_new_file_is_its_owners_alone_and_writes_ahead(sqlite_url):
     await upgrade(sqlite_url)
     file = Path(sqlite_url.removeprefix("sqlite:///"))
-    assert file.stat().st_mode & 0o077 == 0
-    assert file.parent.stat().st_mode & 0o077 == 0
+    assert [found.lstat().st_mode & 0o077 for found in (file, file.parent)] == [0, 0]
     engine = make_engine(sqlite_url)
     async with engine.connect() as connection:
         assert (await connection.execute(text("PRAGMA journal_mode"))).scalar_one() == "wal"
