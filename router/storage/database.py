@@ -209,7 +209,7 @@ async def open_database(url: str, seal: Seal, opening: Opening) -> AsyncGenerato
 
 
 async def _first_look(database: Database) -> None:
-    with suppress(*failures(), StorageUnavailable):
+    with suppress(*failures()):
         async with asyncio.timeout(FIRST_TRY_S):
             await database.prepare()
             await database.follow()

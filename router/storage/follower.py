@@ -3,7 +3,6 @@
 import asyncio
 from typing import Protocol
 
-from router.errors import StorageUnavailable
 from router.storage.location import StorageProblem
 from router.storage.reasons import failures
 
@@ -36,7 +35,7 @@ class Follower:
                 if loop.time() >= seed_at:
                     await self._database.seed()
                     seed_at = loop.time() + SEED_S
-            except (*failures(), StorageUnavailable, StorageProblem):
+            except (*failures(), StorageProblem):
                 pause, seed_at = min(pause * 2, MAX_PAUSE_S), loop.time()
             else:
                 pause = POLL_S

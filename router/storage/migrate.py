@@ -3,17 +3,19 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from router.storage.engine import WRITES, create_file, make_engine
 from router.storage.location import StorageProblem, sqlite_file
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0001"
+"""The newest revision: a database that has it is ready without Alembic, which takes long to import."""
 SCRIPTS = Path(__file__).parent / "migrations"
 LOCK = 0x7475726E6F7574
 """PostgreSQL's advisory lock of whoever upgrades: `turnout` in ASCII."""
@@ -21,11 +23,13 @@ LOCK = 0x7475726E6F7574
 
 def known_revisions() -> tuple[str, ...]:
     """Every revision, the oldest first."""
+    from alembic.script import ScriptDirectory
+
     scripts = ScriptDirectory.from_config(_config())
     return tuple(reversed([script.revision for script in scripts.walk_revisions()]))
 
 
-async def upgrade(url: str, *, to: str = "head") -> str:
+async def upgrade(url: str, *, to: str = HEAD) -> str:
     """Creates or upgrades the database at `url`; what `turnout db upgrade` does. Gives its revision afterwards."""
     engine = make_engine(url)
     try:
@@ -34,7 +38,7 @@ async def upgrade(url: str, *, to: str = "head") -> str:
         await engine.dispose()
 
 
-async def upgrade_over(engine: AsyncEngine, url: str, *, to: str = "head") -> str:
+async def upgrade_over(engine: AsyncEngine, url: str, *, to: str = HEAD) -> str:
     """The same over an engine. Routers that start together wait for each other; all of it happens or none.
 
     Raises StorageProblem for a database of a newer version, and what the driver raises for one that is not there.
@@ -48,10 +52,14 @@ async def upgrade_over(engine: AsyncEngine, url: str, *, to: str = "head") -> st
 
 
 def _upgrade(connection: Connection, to: str) -> str:
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     current = _revision(connection)
+    if current == to:
+        return to
     if current is not None and current not in known_revisions():
         raise StorageProblem("the database belongs to a newer version of Turnout")
+    from alembic import command
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, to)
@@ -59,10 +67,14 @@ def _upgrade(connection: Connection, to: str) -> str:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

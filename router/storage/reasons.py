@@ -1,5 +1,6 @@
 """Why a database did not do what it was asked, in words without path, address or value."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,10 +55,10 @@ _POSTGRES: Mapping[str, str] = {
 
 def failures() -> tuple[type[Exception], ...]:
     """What a database that is locked, full or gone may raise, also while it is connected to."""
-    import asyncpg
-
-    return (StatementError, PoolTimeout, OSError, TimeoutError, OverflowError, asyncpg.PostgresError,
-            asyncpg.InterfaceError)  # fmt: skip
+    found: tuple[type[Exception], ...] = (StatementError, PoolTimeout, StorageUnavailable, OSError, OverflowError)
+    if driver := sys.modules.get("asyncpg"):  # one that was never imported raises nothing
+        found = (*found, driver.PostgresError, driver.InterfaceError)
+    return found
 
 
 def reason_of(error: Exception) -> str:

@@ -63,7 +63,7 @@ class Writer:
         self.buffer = UsageBuffer(limit=buffer_limit, arrived=self._usage_arrived)
         self._engine = engine.execution_options(**{WRITES: True})
         self._place = place
-        self._failures = (*failures(), StorageUnavailable)
+        self._failures = failures()
         self._jobs: deque[_Job] = deque()
         self._work = asyncio.Event()
         self._asked = asyncio.Event()

@@ -16,7 +16,7 @@ from tests.storage.opening import opened
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
-KILLS = 4
+KILLS = 3
 
 
 def killed_while_writing(url: str, name: str) -> int:
@@ -33,6 +33,7 @@ def killed_while_writing(url: str, name: str) -> int:
     return int([line for line in confirmed if line.endswith(b"\n")][-1])
 
 
+@pytest.mark.timeout(180)
 async def test_what_was_confirmed_is_there_once_however_often_the_writer_is_killed(url):
     confirmed = {f"run{number}": killed_while_writing(url, f"run{number}") for number in range(KILLS)}
     async with opened(url) as database:

@@ -15,7 +15,7 @@ from router.storage.backends import Backends
 from router.storage.calibration import Calibrations
 from router.storage.engine import make_engine
 from router.storage.location import StorageProblem
-from router.storage.migrate import known_revisions, upgrade
+from router.storage.migrate import HEAD, known_revisions, upgrade
 from router.storage.networks import AllowedNetworks
 from router.storage.tables import Table
 from router.storage.usage import Usage
@@ -44,11 +44,15 @@ def test_every_revision_has_rows_to_upgrade():
     assert {path.stem for path in PLANTED.glob("*.sql")} == set(known_revisions())
 
 
+def test_the_code_knows_the_newest_revision():
+    assert known_revisions()[-1] == HEAD
+
+
 @pytest.mark.parametrize("revision", known_revisions())
 async def test_a_database_of_an_earlier_revision_is_upgraded_with_all_that_is_in_it(url, revision):
     assert await upgrade(url, to=revision) == revision
     await execute(url, *(PLANTED / f"{revision}.sql").read_text().splitlines())
-    assert await upgrade(url) == known_revisions()[-1]
+    assert await upgrade(url) == HEAD
     async with opened(url) as database:
         assert database.state.ok
         (user,) = await Users(database).all()
@@ -75,7 +79,7 @@ async def test_the_newest_revision_has_exactly_the_tables_of_the_code(url):
 
 
 async def test_routers_that_start_together_make_one_database(url):
-    assert set(await asyncio.gather(*(upgrade(url) for _ in range(4)))) == {known_revisions()[-1]}
+    assert set(await asyncio.gather(*(upgrade(url) for _ in range(4)))) == {HEAD}
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(url):
