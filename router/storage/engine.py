@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from router.storage.location import sqlite_file
+from router.storage.location import StorageProblem, sqlite_file
 
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
@@ -25,9 +26,16 @@ _PRAGMAS = (
 
 
 def make_engine(url: str) -> AsyncEngine:
-    """An engine that has not connected yet. Errors of it never repeat the values that were sent."""
-    file = sqlite_file(url)
-    return _sqlite_engine(file) if file else _postgres_engine(make_url(url))
+    """An engine that has not connected yet. Errors of it never repeat the values that were sent.
+
+    Raises StorageProblem for what is no address.
+    """
+    if file := sqlite_file(url):
+        return _sqlite_engine(file)
+    try:
+        return _postgres_engine(make_url(url))
+    except (ArgumentError, ValueError):
+        raise StorageProblem("the address of the database cannot be read") from None
 
 
 def create_file(file: Path) -> None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from router.errors import StorageUnavailable
@@ -55,7 +55,7 @@ _POSTGRES: Mapping[str, str] = {
 
 def failures() -> tuple[type[Exception], ...]:
     """What a database that is locked, full or gone may raise, also while it is connected to."""
-    found: tuple[type[Exception], ...] = (StatementError, PoolTimeout, StorageUnavailable, OSError, OverflowError)
+    found: tuple[type[Exception], ...] = (SQLAlchemyError, StorageUnavailable, OSError, OverflowError)
     if driver := sys.modules.get("asyncpg"):  # one that was never imported raises nothing
         found = (*found, driver.PostgresError, driver.InterfaceError)
     return found
@@ -74,4 +74,5 @@ def reason_of(error: Exception) -> str:
         return SILENT
     if isinstance(error, OverflowError) or (isinstance(error, StatementError) and not isinstance(error, DBAPIError)):
         return DATA
-    return UNREACHABLE
+    is_misuse = isinstance(error, SQLAlchemyError) and not isinstance(error, DBAPIError)
+    return OTHER if is_misuse else UNREACHABLE

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from router.errors import StorageUnavailable
 from router.storage.engine import WRITES
 from router.storage.location import StorageProblem
-from router.storage.reasons import DATA, failures, reason_of
+from router.storage.reasons import DATA, OTHER, failures, reason_of
 from router.storage.usage_buffer import UsageBuffer, UsageRecord
 from router.storage.usage_rows import insert_usage
 
@@ -24,6 +24,8 @@ MAX_BACKOFF_S = 10.0
 TRANSACTION_S = 15.0
 CHANGE_S = 10.0
 """How long somebody who changes something waits for it."""
+
+STOPPING = "the router is stopping"
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ class Writer:
             await self._work.wait()
             self._work.clear()
             while self._jobs or self.buffer:
-                await self._next()
+                await self._next_or_rest()
 
     def stop(self) -> None:
         """Lets `run` end once everything is written."""
@@ -110,7 +112,7 @@ class Writer:
         if self.buffer.lost:
             logger.error("%d records of usage were not written: %s", self.buffer.lost, self._reason or "too many")
         while self._jobs:
-            self._jobs.popleft().done.cancel()
+            self._tell(self._jobs.popleft(), StorageUnavailable(STOPPING))
 
     def _wake(self) -> None:
         for event in (self._work, self._asked, self._hurry):
@@ -120,6 +122,14 @@ class Writer:
         self._work.set()
         if len(self.buffer) >= BATCH:
             self._hurry.set()
+
+    async def _next_or_rest(self) -> None:
+        try:
+            await self._next()
+        except Exception as error:  # noqa: BLE001 (the last resort: without this task nothing is ever written again)
+            logger.error("writing failed unexpectedly: %s", type(error).__name__)  # noqa: TRY400
+            self._failing(OTHER)
+            await self._rest(MAX_BACKOFF_S, self._asked)
 
     async def _next(self) -> None:
         """One transaction: a change, or else a batch of usage after a moment in which more may come."""
@@ -145,11 +155,13 @@ class Writer:
             self._tell(job, error)
         else:
             self._going_well()
-            await self._place.changed()
-            if not job.done.done():
-                job.done.set_result(result)
+            try:
+                await self._place.changed()
+            finally:
+                if not job.done.done():
+                    job.done.set_result(result)
         finally:
-            job.done.cancel()  # no effect on one that is done
+            self._tell(job, StorageUnavailable(STOPPING))
 
     def _told(self, error: Exception) -> Exception:
         reason = reason_of(error)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 START_S = 30
 STOP_S = 20
+MEMORY_BYTES = 2**31
 QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "60"}
 
 
@@ -34,6 +35,12 @@ def _unprivileged() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
+def _memory() -> str | None:
+    """A folder in memory, where making and removing databases costs little; None where there is none to speak of."""
+    shared = Path("/dev/shm")
+    return str(shared) if shared.is_dir() and shutil.disk_usage(shared).free >= MEMORY_BYTES else None
+
+
 class Cluster:
     """One server with one superuser and no password; `with` it."""
 
@@ -46,7 +53,7 @@ class Cluster:
             self.port = free.getsockname()[1]
 
     def __enter__(self) -> Self:
-        self._home = Path(tempfile.mkdtemp(prefix="turnout-pg-"))
+        self._home = Path(tempfile.mkdtemp(prefix="turnout-pg-", dir=_memory()))
         if self._as:
             os.chown(self._home, self._as["user"], self._as["group"])
         try:

@@ -1,5 +1,6 @@
 """kill -9 in the middle of writing: nothing that was confirmed is lost, nothing counts twice, nothing is corrupt."""
 
+import os
 import random
 import sqlite3
 import subprocess
@@ -19,10 +20,17 @@ ROOT = Path(__file__).parents[2]
 KILLS = 3
 
 
-def killed_while_writing(url: str, name: str) -> int:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Keeps what was compiled for the first process for all the others."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("compiled"))}
+
+
+def killed_while_writing(url: str, name: str, environment: dict[str, str]) -> int:
     """Lets a process write for a while, kills it, and gives how many records it knew to be written."""
     command = [sys.executable, "-m", "tests.storage.hammer", url, name]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as writing:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment) as writing:
         assert writing.stdout is not None
         confirmed = [writing.stdout.readline()]
         assert confirmed[0], "the process ended by itself"
@@ -34,8 +42,8 @@ def killed_while_writing(url: str, name: str) -> int:
 
 
 @pytest.mark.timeout(180)
-async def test_what_was_confirmed_is_there_once_however_often_the_writer_is_killed(url):
-    confirmed = {f"run{number}": killed_while_writing(url, f"run{number}") for number in range(KILLS)}
+async def test_what_was_confirmed_is_there_once_however_often_the_writer_is_killed(url, environment):
+    confirmed = {f"run{number}": killed_while_writing(url, f"run{number}", environment) for number in range(KILLS)}
     async with opened(url) as database:
         await Users(database).add("somebody")
         used = await Usage(database).latest(1_000_000)

@@ -197,3 +197,11 @@ def test_the_data_directory_is_the_platforms_unless_it_is_named(tmp_path, monkey
 def test_an_address_of_another_kind_is_refused(address):
     with pytest.raises(StorageProblem):
         database_url(address, {})
+
+
+@pytest.mark.parametrize("address", ["postgresql://user:planted@host:port/name", "postgresql://user:planted@[::1/name"])
+def test_an_address_that_cannot_be_read_is_not_repeated(address):
+    with pytest.raises(StorageProblem) as refused:
+        make_engine(address)
+    assert "planted" not in str(refused.value)
+    assert refused.value.__suppress_context__

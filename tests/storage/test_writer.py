@@ -203,6 +203,26 @@ async def test_what_a_change_raises_reaches_whoever_asked_for_it_and_nothing_is_
         assert database.state.ok
 
 
+async def test_a_fault_of_our_own_in_a_listener_loses_neither_the_change_nor_the_writer(url, monkeypatch, caplog):
+    monkeypatch.setattr("router.storage.writer.MAX_BACKOFF_S", 0.02)
+    broken = [False]
+
+    async def listener(_session, _reading):
+        if broken[0]:
+            raise ZeroDivisionError("planted")
+
+    async with opened(url, listeners=[listener]) as database:
+        broken[0] = True
+        await Users(database).add("ada")
+        await until(lambda: any("ZeroDivisionError" in line for line in caplog.messages))
+        broken[0] = False
+        await Users(database).add("bob")
+        database.writer.buffer.record(recorded())
+        await all_written(database, 1)
+        assert database.state.ok
+    assert "planted" not in caplog.text
+
+
 async def test_changes_asked_for_together_are_all_made(url):
     async with opened(url) as database:
         await asyncio.gather(*(Users(database).add(f"user {number}") for number in range(20)))
