@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from secrets import token_hex
 
@@ -48,7 +48,7 @@ class UsageBuffer:
     """Takes records on the event loop without waiting; `arrived` is called for each that was taken."""
 
     def __init__(self, *, limit: int = LIMIT, arrived: Callable[[], None] = lambda: None) -> None:
-        self._records: deque[UsageRecord] = deque()
+        self._records: deque[tuple[int, RequestRecord]] = deque()
         self._limit = limit
         self._arrived = arrived
         self._run = token_hex(8)
@@ -64,12 +64,15 @@ class UsageBuffer:
             self.lost += 1
             return
         self._made += 1
-        self._records.append(usage_record(record, uid=f"{self._run}-{self._made:x}"))
+        if len(record.asked) > MAX_NAME_CHARS:
+            record = replace(record, asked=record.asked[:MAX_NAME_CHARS])
+        self._records.append((self._made, record))
         self._arrived()
 
     def oldest(self, count: int) -> tuple[UsageRecord, ...]:
         """The ones to write next. They stay here until they are `written` or `lose`d."""
-        return tuple(islice(self._records, count))
+        waiting = islice(self._records, count)
+        return tuple(usage_record(record, uid=f"{self._run}-{number:x}") for number, record in waiting)
 
     def written(self, count: int) -> None:
         """The oldest ones are in the database."""

@@ -17,7 +17,7 @@ from router.storage.reasons import DATA, OTHER, failures, reason_of
 from router.storage.usage_buffer import UsageBuffer, UsageRecord
 from router.storage.usage_rows import insert_usage
 
-BATCH = 500
+BATCH = 100
 LINGER_S = 0.2
 FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 10.0
