@@ -8,10 +8,21 @@ RouterError                          status  code
 |  |  `- UnsupportedValue            400     unsupported_value
 |  |- ContextLengthExceeded          400     context_length_exceeded
 |  |- RejectedByBackend              4xx     (the backend's)
+|  |- AlreadyExists                  409     already_exists
 |  |- BodyTooLarge                   413     request_too_large
 |  `- BodyTimeout                    408     request_timeout
 |- Unauthorized                      401     invalid_api_key
+|  `- KeyExpired                     401     expired_api_key
+|- Forbidden                         403     insufficient_permissions
+|  |- ScopeMissing                   403     insufficient_permissions
+|  |- ModelNotAllowed                403     model_not_allowed
+|  `- AddressNotAllowed              403     address_not_allowed
 |- NotLocal                          403     local_only
+|- LimitReached                      429     rate_limit_exceeded
+|  |- TooManyRequests                429     rate_limit_exceeded
+|  |- TooManyTokens                  429     rate_limit_exceeded
+|  `- BudgetSpent                    429     insufficient_quota
+|- NotFound                          404     not_found
 |- UnknownRoute                      404     unknown_route
 |- WrongMethod                       405     method_not_allowed
 |- UnknownModel                      404     model_not_found
@@ -20,6 +31,8 @@ RouterError                          status  code
 |- InternalError                     500     internal_error
 |- Unavailable                       503     unavailable
 |  |- NoBackend                      503     no_backend
+|  |- KeysUnavailable                503     keys_unavailable
+|  |- StorageUnavailable             503     storage_unavailable
 |  |- QueueFull                      503     queue_full               next target is tried
 |  |- BackendDrained                 503     backend_drained          next target is tried
 |  `- Draining                       503     shutting_down
@@ -106,6 +119,11 @@ class RejectedByBackend(BadRequest):
         self.code = code
 
 
+class AlreadyExists(BadRequest):
+    status = 409
+    code = "already_exists"
+
+
 class BodyTooLarge(BadRequest):
     status = 413
     code = "request_too_large"
@@ -127,6 +145,60 @@ class NotLocal(RouterError):
 
     status = 403
     code = "local_only"
+
+
+class KeyExpired(Unauthorized):
+    code = "expired_api_key"
+
+
+class Forbidden(RouterError):
+    """Known, and not allowed to do this."""
+
+    status = 403
+    code = "insufficient_permissions"
+    kind = "permission_error"
+
+
+class ScopeMissing(Forbidden):
+    """The key is not good for this kind of request."""
+
+
+class ModelNotAllowed(Forbidden):
+    code = "model_not_allowed"
+
+
+class AddressNotAllowed(Forbidden):
+    code = "address_not_allowed"
+
+
+class LimitReached(RouterError):
+    """A caller has used what its key may use; no backend is concerned."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    kind = "rate_limit_error"
+
+
+class TooManyRequests(LimitReached):
+    kind = "requests"
+
+
+class TooManyTokens(LimitReached):
+    kind = "tokens"
+
+
+class BudgetSpent(LimitReached):
+    """The tokens of the day are spent: waiting a minute does not help."""
+
+    code = "insufficient_quota"
+    kind = "insufficient_quota"
+
+
+class NotFound(RouterError):
+    """A stored thing with that id is not there, or is not the caller's to see."""
+
+    status = 404
+    code = "not_found"
     kind = "invalid_request_error"
 
 
@@ -174,6 +246,18 @@ class Unavailable(RouterError):
 
 class NoBackend(Unavailable):
     code = "no_backend"
+
+
+class KeysUnavailable(Unavailable):
+    """The keys were never read since the start, so nobody can be told from anybody."""
+
+    code = "keys_unavailable"
+
+
+class StorageUnavailable(Unavailable):
+    """The database cannot take a change now."""
+
+    code = "storage_unavailable"
 
 
 class QueueFull(Unavailable):

@@ -83,7 +83,7 @@ def test_every_direct_dependency_is_pinned() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for line in project.splitlines():
         if line.startswith('    "') and ">=" in line:
-            name = line.strip().strip('",').split(">=")[0].lower().replace("_", "-").replace(".", "-")
+            name = line.strip().strip('",').split(">=")[0].split("[")[0].lower().replace("_", "-").replace(".", "-")
             assert f"\n{name}==" in f"\n{lock}", name
 
 

@@ -1,0 +1,1 @@
+"""The revisions, each never changed once it was released."""
