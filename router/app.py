@@ -1,8 +1,8 @@
 """The composition root: settings to objects to Litestar. The only module that builds things."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -14,11 +14,11 @@ from litestar.types import ASGIApp
 
 from adapters import discover
 from router.admission.gate import Gate
-from router.auth import Keys
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.caller import Priority
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
+from router.keeping import Keeping, keeping_of
 from router.lanes import lanes_of, tell
 from router.relay.attempts import Tracing
 from router.relay.progress import Fleet
@@ -29,6 +29,7 @@ from router.routing.prober import Prober
 from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
+from router.storage.live import Storage
 from router.surfaces.answering import Answering
 from router.surfaces.drain import Drain
 from router.surfaces.embeddings import embedding_routes
@@ -53,7 +54,9 @@ CLOSE_TIMEOUT_S = 5.0
 USUAL_PARALLEL = 32
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
                    "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
-                   "x-turnout-context"]  # fmt: skip
+                   "x-turnout-context", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+                   "x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
+                   "x-ratelimit-reset-tokens"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Router:
     drain: Drain
     tokenizer: Tokenizer
     arrears: Arrears
+    storage: Storage | None
 
 
 class Telemetry(Tracing, Protocol):
@@ -86,11 +90,15 @@ def build(
     optional: frozenset[str] = frozenset(),
     sinks: Sequence[Sink] = (),
     telemetry: Telemetry | None = None,
+    keeping: Keeping | None = None,
 ) -> Router:
     """Builds a router. `optional` names backends that are only looked for, and are no fault while absent.
 
     `sinks` take the record of every request, besides those that the settings ask for. `telemetry` stays the caller's.
+    `keeping` is what the settings ask for, unless it is given.
     """
+    kept, limit = keeping or keeping_of(settings), settings.server.max_body_bytes
+    storage = kept.storage
     fleet = build_fleet(settings, optional=optional)
     drain = Drain(settings.server.drain_s)
     tokenizer = Tokenizer()
@@ -103,32 +111,36 @@ def build(
     relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
     metrics = Metrics(labels_from(fleet))
     counted = Counted(metrics, queue_metrics, lessons.calibration)
-    logged = (log_request,) if settings.server.log_requests else ()
     traced = (telemetry.record,) if telemetry else ()
     arrears = Arrears(tokenizer)
-    recorder = Recorder((metrics.record, fleet.learn, *logged, *sinks), arrears, at_once=traced)
+    recorder = Recorder((metrics.record, fleet.learn, *_sinks(settings, storage), *sinks), arrears, at_once=traced)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
-    limit = settings.server.max_body_bytes
-    keys = Keys(settings.auth.api_keys)
     app = Litestar(
         route_handlers=[
             *chat_routes(answering, max_body_bytes=limit),
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=limit),
-            *health_routes(fleet, drain, stale_s=settings.health.stale_s),
+            *health_routes(fleet, drain, storage, stale_s=settings.health.stale_s),
             *queue_routes(fleet, gate),
-            *metrics_routes(counted, fleet, gate=gate, drain=drain),
+            *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[DefineMiddleware(Guard, keys=keys)],
+        middleware=[DefineMiddleware(Guard, door=kept.door)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned)],
+        lifespan=[_keeping(storage, prober), _lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned)],
         openapi_config=None,
         logging_config=None,
     )
     served = RequestIds(app, recorder)
-    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
+    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears, storage)
+
+
+def _sinks(settings: Settings, storage: Storage | None) -> Iterator[Sink]:
+    if settings.server.log_requests:
+        yield log_request
+    if storage is not None:
+        yield storage.usage.record
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:
@@ -206,6 +218,15 @@ def _cors(settings: Settings) -> CORSConfig | None:
     if not origins:
         return None
     return CORSConfig(allow_origins=list(origins), allow_headers=["*"], expose_headers=EXPOSED_HEADERS)
+
+
+def _keeping(storage: Storage | None, prober: Prober):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        async with storage.at_work(prober.looked_at_all) if storage else nullcontext():
+            yield
+
+    return lifespan
 
 
 def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer, arrears: Arrears):  # noqa: ANN202

@@ -10,12 +10,14 @@ from sqlmodel import col, select
 from router.access.directory import KeyDirectory, KnownKey, Snapshot
 from router.access.keys import NewKey, digest, make_key
 from router.access.principal import UNLIMITED, Allowance, Principal, Scope
+from router.canonical.caller import Priority
 from router.errors import NotFound
 from router.storage.database import Database, Listener, Reading
 from router.storage.tables import ApiKeyRow, UserRow
 from router.storage.users import add_user, the_user
 
 FIRST_USER = "admin"
+ADMIN_ONLY = frozenset({Scope.ADMIN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +82,9 @@ class ApiKeys:
         await self._database.change(change)
 
     async def first_admin_key(self) -> NewKey | None:
-        """A key that may do everything, for a database without users; None if there is one. Only one router gets it."""
+        """A key to administer with, for a database without users; None if there is one. Only one router gets it."""
         made = make_key()
-        terms = KeyTerms(name="first start", scopes=frozenset(Scope))
+        terms = KeyTerms(name="first start", scopes=ADMIN_ONLY)
 
         async def change(session: AsyncSession) -> NewKey | None:
             if (await session.scalars(select(UserRow).limit(1))).first():
@@ -98,9 +100,10 @@ def keys_into(directory: KeyDirectory) -> Listener:
     """Keeps a directory in step with the database."""
 
     async def listener(session: AsyncSession, reading: Reading) -> None:
-        enabled = select(ApiKeyRow).join(UserRow).where(col(UserRow.enabled), col(ApiKeyRow.revoked_at).is_(None))
-        known = [_known(row) for row in await session.scalars(enabled)]
-        directory.replace(Snapshot.of(known, pepper=reading.pepper))
+        rows = (await session.execute(select(ApiKeyRow, UserRow).join(UserRow))).all()
+        known = [_known(key, user) for key, user in rows if user.enabled and key.revoked_at is None]
+        asks = any(_scopes(key) != ADMIN_ONLY for key, _ in rows)
+        directory.replace(Snapshot.of(known, pepper=reading.pepper, asks=asks))
 
     return listener
 
@@ -143,13 +146,15 @@ def _api_key(row: ApiKeyRow) -> ApiKey:
     )
 
 
-def _known(row: ApiKeyRow) -> KnownKey:
+def _known(row: ApiKeyRow, user: UserRow) -> KnownKey:
     principal = Principal(
         key_id=row.id,
         user_id=row.user_id,
+        name=user.name,
+        key_name=row.name,
         scopes=_scopes(row),
         models=_models(row),
-        priority=row.priority,
+        priority=Priority.__members__.get(row.priority.upper()),
         allowance=_allowance(row),
     )
     return KnownKey(row.digest, principal, row.expires_at)

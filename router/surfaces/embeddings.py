@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
+from router.access.principal import Scope
 from router.admission.priority import of_embedding
 from router.canonical.request import EmbedRequest
 from router.dialects import openai_embeddings
@@ -18,7 +19,7 @@ from router.surfaces.generate import TASK_HEADER
 from router.surfaces.headers import explaining, header
 from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
-from router.usage.tokenizer import Tokenizer
+from router.usage.tokenizer import Tokenizer, guess
 
 DECODED_WARNING = "token ids were decoded as cl100k_base"
 
@@ -29,8 +30,9 @@ def embedding_routes(relay: Relay, drain: Drain, *, max_body_bytes: int) -> list
     async def embed(request: Request[Any, Any, Any], progress: Progress) -> bytes:
         entry = entry_of(request.scope)
         entry.operation = "embeddings"
-        caller = caller_of(request.scope)
+        caller = caller_of(request.scope, Scope.EMBED)
         asked = openai_embeddings.parse_request(await read_body(request, max_body_bytes))
+        entry.takes(lambda: sum(map(guess, asked.inputs)) + sum(map(len, asked.tokens)))
         entry.goes(asked.model, progress)
         wanted = Wanted(
             asked.model,
