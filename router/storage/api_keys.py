@@ -1,7 +1,6 @@
 """API keys: made, listed, revoked, and read into memory."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,39 +8,16 @@ from sqlmodel import col, select
 
 from router.access.directory import KeyDirectory, KnownKey, Snapshot
 from router.access.keys import NewKey, digest, make_key
-from router.access.principal import UNLIMITED, Allowance, Principal, Scope
+from router.access.principal import Allowance, Principal, Scope
 from router.canonical.caller import Priority
 from router.errors import NotFound
 from router.storage.database import Database, Listener, Reading
 from router.storage.tables import ApiKeyRow, UserRow
 from router.storage.users import add_user, the_user
+from router.storage.values import ApiKey, KeyTerms
 
 FIRST_USER = "admin"
 ADMIN_ONLY = frozenset({Scope.ADMIN})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyTerms:
-    """What a key is good for; times are seconds since 1970."""
-
-    name: str
-    scopes: frozenset[Scope] = frozenset({Scope.CHAT, Scope.EMBED})
-    models: tuple[str, ...] | None = None
-    priority: str = ""
-    allowance: Allowance = UNLIMITED
-    expires_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
-    """A key as a list shows it: never the key."""
-
-    id: str
-    user_id: str
-    prefix: str
-    terms: KeyTerms
-    created_at: float
-    revoked_at: float | None
 
 
 class ApiKeys:

@@ -1,7 +1,6 @@
 """The allowlist of networks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,13 +12,7 @@ from router.access.networks import AllowedNetwork, Allowlist, Grant, parse_netwo
 from router.errors import AlreadyExists, NotFound
 from router.storage.database import Database, Listener, Reading
 from router.storage.tables import AllowlistRow
-
-
-@dataclass(frozen=True, slots=True)
-class AllowlistEntry:
-    id: str
-    allowed: AllowedNetwork
-    created_at: float
+from router.storage.values import AllowlistEntry
 
 
 class AllowedNetworks:

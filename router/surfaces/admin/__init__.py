@@ -1,0 +1,1 @@
+"""`/api`: users, keys, networks, backends and usage, for people and programs that look after a router."""
