@@ -9,6 +9,7 @@ from typing import Protocol
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
 from litestar.types import ASGIApp
 
@@ -30,6 +31,9 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.storage.live import Storage
+from router.surfaces.admin.api import Api
+from router.surfaces.admin.docs import openapi
+from router.surfaces.admin.routes import api_routes
 from router.surfaces.answering import Answering
 from router.surfaces.drain import Drain
 from router.surfaces.embeddings import embedding_routes
@@ -123,13 +127,15 @@ def build(
             *explain_routes(fleet, max_body_bytes=limit),
             *health_routes(fleet, drain, storage, stale_s=settings.health.stale_s),
             *queue_routes(fleet, gate),
+            api_routes(),
             *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, door=kept.door)],
         cors_config=_cors(settings),
         lifespan=[_keeping(storage, prober), _lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned)],
-        openapi_config=None,
+        openapi_config=openapi(),
+        state=State({"api": Api(fleet, kept.door, storage)}),
         logging_config=None,
     )
     served = RequestIds(app, recorder)

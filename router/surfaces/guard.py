@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from random import getrandbits
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.access.principal import UNLIMITED
@@ -21,6 +21,7 @@ from router.surfaces.unexpected import log_unexpected
 from router.surfaces.watch import ClientLeft
 
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/docs", "/docs/openapi.json"})
+MAX_COMPLAINT = 500
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -104,9 +105,19 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
         case 405:
             return error_response(request, WrongMethod(f"{path[:200]} does not take {method}"))
         case status if status < 500:
-            return error_response(request, BadRequest("the request could not be read"))
+            return error_response(request, BadRequest(_complaint(error)))
         case _:
             return _internal_error(request, error)
+
+
+def _complaint(error: HTTPException) -> str:
+    """What is wrong with a request to `/api`, field by field: never the values that were sent."""
+    if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
+        return "the request could not be read"
+    told = [
+        f"{each.get('key') or 'body'}: {each.get('message', '')}" for each in cast("list[dict[str, Any]]", error.extra)
+    ]
+    return "; ".join(told)[:MAX_COMPLAINT] or "the request could not be read"
 
 
 def _internal_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

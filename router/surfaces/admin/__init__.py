@@ -1,1 +1,1 @@
-"""`/api`: users, keys, networks, backends and usage, for people and programs that look after a router."""
+"""`/api`: users, keys, networks, preferences and usage, for people and programs that look after a router."""
