@@ -102,13 +102,11 @@ def build(
     `keeping` is what the settings ask for, unless it is given.
     """
     kept, limit = keeping or keeping_of(settings), settings.server.max_body_bytes
-    storage = kept.storage
+    storage, queue_metrics = kept.storage, QueueMetrics()
     fleet = build_fleet(settings, optional=optional)
-    drain = Drain(settings.server.drain_s)
-    tokenizer = Tokenizer()
+    drain, tokenizer = Drain(settings.server.drain_s), Tokenizer()
     learned = CalibrationFile(settings.server.data_folder)
     lessons = Lessons(learned.load(), tokenizer)
-    queue_metrics = QueueMetrics()
     gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=queue_metrics)
     fleet = replace(fleet, experience=replace(fleet.experience, waiting=gate.waiting_for))
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
