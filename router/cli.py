@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 from router import __version__
 from router.commands.db import db
+from router.commands.looking import queue, usage
+from router.commands.people import keys, users
 from router.commands.shared import config_option, existing, fail, settings_of, terminal
 from router.errors import RouterError
 from router.settings import Settings
@@ -34,7 +36,8 @@ def main() -> None:
     """One OpenAI-compatible address in front of the models you already have."""
 
 
-main.add_command(db)
+for command in (db, users, keys, usage, queue):
+    main.add_command(command)
 
 
 @main.command()
