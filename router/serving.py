@@ -13,8 +13,10 @@ from threading import Thread
 import uvicorn
 
 from router import embedded
+from router.access.keys import NewKey
 from router.app import Router, Telemetry, build, build_fleet, close
 from router.discovery import guessed, places, with_backends, with_embedded
+from router.keeping import keeping_of
 from router.memory import keep_pages
 from router.routing.health import State
 from router.routing.prober import Prober
@@ -43,8 +45,16 @@ class Start:
     demo: bool = False
 
 
-async def serve(start: Start, environ: Mapping[str, str], announce: Callable[[Router, str], None]) -> None:
-    """Serves until a signal has stopped it. `announce` is called once, when every backend has been looked at.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told that every backend has been looked at, and the key that a database without users gets."""
+
+    announce: Callable[[Router, str], None]
+    first_key: Callable[[NewKey], None]
+
+
+async def serve(start: Start, environ: Mapping[str, str], told: Told) -> None:
+    """Serves until a signal has stopped it. `told` hears of what a person should know, once.
 
     Raises CannotListen, embedded.EmbeddedUnavailable or embedded.EmbeddedFailed.
     """
@@ -52,11 +62,12 @@ async def serve(start: Start, environ: Mapping[str, str], announce: Callable[[Ro
     server_settings = start.settings.server
     with listening(server_settings.host, server_settings.port) as listener:
         async with _furnished(start, environ) as (settings, optional), tracing(settings, environ) as telemetry:
-            router = build(settings, optional=optional, telemetry=telemetry)
+            keeping = keeping_of(settings, told.first_key)
+            router = build(settings, optional=optional, telemetry=telemetry, keeping=keeping)
             server = _Server(_uvicorn_config(router, settings), router.drain)
             url = _url(listener)
             async with asyncio.TaskGroup() as tasks:
-                announcing = tasks.create_task(_announce(router, url, announce))
+                announcing = tasks.create_task(_announce(router, url, told.announce))
                 await server.serve(sockets=[listener])
                 announcing.cancel()
 

@@ -19,7 +19,9 @@ from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
 from router.relay.progress import Fleet
 from router.routing.health import State
+from router.storage.live import Storage
 from router.surfaces.drain import Drain
+from router.surfaces.storage_metrics import storage_families
 from router.usage.calibration import Calibration
 from router.usage.estimate_metrics import estimate_families
 from router.usage.metrics import LabelOf, Metrics
@@ -38,7 +40,8 @@ class Counted:
 class _Scrape(Collector):
     """What was counted, and how things are at this moment."""
 
-    def __init__(self, counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain) -> None:
+    def __init__(self, counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, storage: Storage | None) -> None:
+        self._storage = storage
         self._counted = counted
         self._fleet = fleet
         self._gate = gate
@@ -53,6 +56,8 @@ class _Scrape(Collector):
         yield from self._counted.requests.families()
         yield from self._counted.queue.families()
         yield from estimate_families(self._counted.calibration)
+        if self._storage is not None:
+            yield from storage_families(self._storage.state)
         yield GaugeMetricFamily("turnout_requests_in_flight", "Requests under way.", value=self._drain.in_flight)
         up = GaugeMetricFamily("turnout_backend_up", "Whether the backend is up.", labels=("backend",))
         running = GaugeMetricFamily("turnout_backend_in_flight", "Requests at the backend.", labels=("backend",))
@@ -74,10 +79,12 @@ class _Scrape(Collector):
         yield from (up, running, drained, waiting)
 
 
-def metrics_routes(counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain) -> list[HTTPRouteHandler]:
+def metrics_routes(
+    counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, storage: Storage | None
+) -> list[HTTPRouteHandler]:
     """The numbers of this router alone: nothing is shared through the process."""
     registry = CollectorRegistry()
-    registry.register(_Scrape(counted, fleet, gate=gate, drain=drain))
+    registry.register(_Scrape(counted, fleet, gate=gate, drain=drain, storage=storage))
     ProcessCollector(registry=registry)
 
     @get("/metrics", include_in_schema=False)
