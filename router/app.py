@@ -117,7 +117,7 @@ def build(
             *chat_routes(chat),
             *embedding_routes(embed),
             *model_routes(fleet),
-            *explain_routes(fleet, max_body_bytes=settings.server.max_body_bytes),
+            *explain_routes(relay, max_body_bytes=settings.server.max_body_bytes),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
             *queue_routes(fleet, gate),
             *metrics_routes(counted, fleet, gate=gate, drain=drain),
