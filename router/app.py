@@ -132,7 +132,7 @@ def build(
         *chat_routes(direct.chat),
         *embedding_routes(direct.embed),
         *model_routes(fleet),
-        *explain_routes(fleet, max_body_bytes=limit),
+        *explain_routes(relay, max_body_bytes=limit),
         *health_routes(fleet, drain, storage, stale_s=settings.health.stale_s),
         *queue_routes(fleet, gate),
         api_routes(),

@@ -48,9 +48,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """It waits; position 1 is next."""
-
-    position: int
+    """It waits: `Lane.position` and `Lane.eta` say where, for whoever asks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from router.admission.pace import Pace
 
 _GRANTED = Granted()
 _LOADING = Granted(load=True)
+_QUEUED = Queued()
 
 
 class Lane:
@@ -42,7 +43,7 @@ class Lane:
         if reason := self._over(claim):
             self._line.remove(claim)
             return Refused(reason, self.retry_after(now))
-        return Queued(self._forecast(now).position(claim))
+        return _QUEUED
 
     def leave(self, ticket: int, now: float, *, served: bool = True) -> tuple[Claim, ...]:
         """Forgets a ticket: finished, gone, or moved on to another backend; unknown ones too.

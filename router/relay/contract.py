@@ -13,6 +13,7 @@ from router.canonical.request import ChatRequest, Profile
 from router.errors import ContextLengthExceeded
 from router.relay.progress import Fleet, Progress
 from router.routing.catalog import Target
+from router.routing.constraints import Rejected
 from router.routing.health import Readiness
 from router.routing.plan import Candidate, Plan
 from router.routing.window import (
@@ -25,6 +26,7 @@ from router.routing.window import (
     may_be_cut,
     model_of,
     refusal,
+    shortfall,
     surely_fits,
     window,
 )
@@ -38,6 +40,7 @@ logger = logging.getLogger(__name__)
 COUNT_S = 2.0
 """How long a backend may take to count a prompt; after that the estimate has to do."""
 MAX_REMEMBERED = 1_000
+CLOSE_NOTE = "close to its window of {} tokens: only a count can tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +126,46 @@ class Contract:
         progress.too_long = _too_long(max(refused, key=lambda judged: judged.window))
         if not kept:
             raise progress.too_long
-        is_other = kept[0] is not chosen.candidates[0]
-        return replace(
-            chosen, candidates=tuple(kept), reason=f"{chosen.reason}, larger context" if is_other else chosen.reason
-        )
+        return replace(chosen, candidates=tuple(kept), reason=_reason(chosen, kept))
 
     async def _judged(
         self, candidate: Candidate, request: ChatRequest, *, count: Count, size: int, first: bool
     ) -> _Judgement:
         """Whether it fits. Only of the candidate that would come first an exact count is worth its time."""
         adapter = self.adapter(candidate)
-        ratio = self.lessons.calibration.ratio(self._kind(candidate, foreign=count.foreign))
-        answer = answer_limit(request, candidate.profile)
-        need = Need(*count.corrected(ratio), answer)
-        fit = fits(need, size, adapter.rules)
+        need, fit = self._estimated(candidate, request, count, size)
         if fit is Fit.CLOSE and first and candidate.readiness is not Readiness.DOWN:
             exact = await adapter.prompt_tokens(request, self.attempt(candidate, request.model), timeout_s=COUNT_S)
             if exact is not None:
-                need = Need(exact, exact, exact, answer)
+                need = Need(exact, exact, exact, need.answer)
                 fit = Fit.YES if exact + need.room(adapter.rules) <= size else Fit.NO
         return _Judgement(candidate, size, need, fit is not Fit.NO)
+
+    def _estimated(self, candidate: Candidate, request: ChatRequest, count: Count, size: int) -> tuple[Need, Fit]:
+        ratio = self.lessons.calibration.ratio(self._kind(candidate, foreign=count.foreign))
+        need = Need(*count.corrected(ratio), answer_limit(request, candidate.profile))
+        return need, fits(need, size, self.adapter(candidate).rules)
+
+    async def foreseen(self, chosen: Plan, request: ChatRequest) -> Plan:
+        """The plan as `narrowed` would leave it, by the estimate alone: nobody is asked, and nobody left is no error.
+
+        Whom the prompt does not fit is rejected with the numbers; where only an exact count can tell, the note says so.
+        """
+        count: Count | None = None
+        kept: list[Candidate] = []
+        rejected = list(chosen.rejected)
+        for candidate in chosen.candidates:
+            if (size := self._limit(candidate, request)) is None:
+                kept.append(candidate)
+                continue
+            count = count or await prompt_count(request, self._tokenizer)
+            need, fit = self._estimated(candidate, request, count, size)
+            if fit is Fit.NO:
+                rejected.append(Rejected(candidate.target, shortfall(need, size)))
+            else:
+                close = CLOSE_NOTE.format(size) if fit is Fit.CLOSE else ""
+                kept.append(replace(candidate, note=", ".join(filter(None, (candidate.note, close)))))
+        return replace(chosen, candidates=tuple(kept), rejected=tuple(rejected), reason=_reason(chosen, kept))
 
     def _kind(self, candidate: Candidate, *, foreign: bool = False) -> Kind:
         return Kind(self.adapter(candidate).kind, canonical_name(candidate.target.model), foreign)
@@ -191,6 +214,13 @@ class Contract:
         if usage is not None and _is_counted(usage) and not progress.is_cut and not candidate.profile.truncate:
             kind = self._kind(candidate)
             self.lessons.offer(request, kind.backend, kind.model, true=usage.prompt or 0, count=progress.count)
+
+
+def _reason(chosen: Plan, kept: Sequence[Candidate]) -> str:
+    """Why the first of those who are left is the first."""
+    if not kept:
+        return f"{chosen.reason}, no window is large enough"
+    return chosen.reason if kept[0].target == chosen.candidates[0].target else f"{chosen.reason}, larger context"
 
 
 def _is_counted(usage: UsageReported) -> bool:

@@ -1,5 +1,6 @@
 """Every request to a backend: plan, admit, attempt, commit, meter."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from router.relay.chat import Chat
 from router.relay.contract import Contract
 from router.relay.progress import Fleet, Progress
 from router.relay.turn import Turn
+from router.routing.plan import Plan
 from router.routing.wanted import Wanted
 from router.usage.estimate import settled_embedding
 from router.usage.lessons import Lessons
@@ -45,6 +47,11 @@ class Relay:
         narrow = partial(self._contract.narrowed, request=request, progress=progress)
         work = Chat(request, progress, deliver=deliver, contract=self._contract, tokenizer=self.tokenizer)
         await self._attempts.first_to_serve(wanted, progress, work, narrow=narrow)
+
+    async def foreseen(self, request: ChatRequest, wanted: Wanted) -> Plan:
+        """Where a request would go, and who is out of question for what; nothing is sent and nothing learned."""
+        chosen = self.fleet.plan(wanted, now=asyncio.get_running_loop().time())
+        return await self._contract.foreseen(chosen, request)
 
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:
         """Embeds the inputs on the first candidate that can; raises RouterError."""

@@ -110,6 +110,12 @@ def refusal(need: Need, window: int) -> str:
     )
 
 
+def shortfall(need: Need, window: int) -> str:
+    """Why a target is out of question, for people who ask about routing."""
+    answer = "" if need.answer is None else f" and an answer of up to {need.answer}"
+    return f"a window of {window} tokens for a prompt of about {need.prompt}{answer}"
+
+
 def asked_window(request: ChatRequest, profile: Profile) -> int | None:
     """The context length that a client sets, where the alias lets it."""
     if CONTEXT_OPTION not in profile.client_options:

@@ -1,6 +1,5 @@
 """`/v1/router/explain`: where a chat request would go and why, without sending it anywhere."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ from msgspec import Struct
 
 from router.access.principal import Scope
 from router.dialects import openai_chat
-from router.relay.progress import Fleet
+from router.relay.relay import Relay
 from router.routing.plan import Candidate, Plan
 from router.routing.wanted import wanted_by
 from router.surfaces.body import read_body
@@ -55,15 +54,14 @@ class Explanation(Struct):
     object: str = "router.explanation"
 
 
-def explain_routes(fleet: Fleet, *, max_body_bytes: int) -> list[HTTPRouteHandler]:
+def explain_routes(relay: Relay, *, max_body_bytes: int) -> list[HTTPRouteHandler]:
     """Takes what the chat route takes, and fails where planning would make that fail."""
 
     @post("/v1/router/explain", status_code=200, include_in_schema=False)
     async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = openai_chat.parse_request(await read_body(request.scope, request.receive, max_body_bytes))
         wanted = wanted_by(asked, task=header(request.scope, TASK_HEADER), caller=caller_of(request.scope, Scope.CHAT))
-        chosen = fleet.plan(wanted, now=asyncio.get_running_loop().time())
-        body = msgspec.json.encode(explained(asked.model, chosen))
+        body = msgspec.json.encode(explained(asked.model, await relay.foreseen(asked, wanted)))
         return Response(body, media_type="application/json")
 
     return [explain]

@@ -57,8 +57,9 @@ class AnyTraffic(RuleBasedStateMachine):
         match verdict:
             case Granted():
                 self._runs(claim)
-            case Queued(position):
+            case Queued():
                 self.waiting[claim.ticket] = claim
+                position = self.lane.position(claim.ticket, self.now)
                 assert 1 <= position <= len(self.waiting) <= self.limits.max_depth
                 assert (
                     not user or sum(other.user == user for other in self.waiting.values()) <= self.limits.max_per_user

@@ -26,7 +26,10 @@ async def pair(anyio_backend) -> AsyncIterator[Pair]:
         FakeBackend(flavour="openai", reply="I am second.") as second,
     ):
         config = {
-            "backends": backends({"first": first, "second": second}, timeouts={"first_token": 0.15, "idle": 0.15}),
+            "backends": {
+                **backends({"first": first}, timeouts={"first_token": 0.15, "idle": 0.15}),
+                **backends({"second": second}),
+            },
             "models": alias("both", "first/fake-chat", "second/fake-chat"),
         }
         async with running(config) as r:
