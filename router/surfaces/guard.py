@@ -110,13 +110,16 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
             return _internal_error(request, error)
 
 
+OWN_WORDS = "Value error, "
+"""What pydantic puts before a message that is ours."""
+
+
 def _complaint(error: HTTPException) -> str:
     """What is wrong with a request to `/api`, field by field: never the values that were sent."""
     if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
         return "the request could not be read"
-    told = [
-        f"{each.get('key') or 'body'}: {each.get('message', '')}" for each in cast("list[dict[str, Any]]", error.extra)
-    ]
+    fields = cast("list[dict[str, Any]]", error.extra)
+    told = [f"{each.get('key') or 'body'}: {each.get('message', '').removeprefix(OWN_WORDS)}" for each in fields]
     return "; ".join(told)[:MAX_COMPLAINT] or "the request could not be read"
 
 

@@ -65,3 +65,7 @@ class PreferencesForm(Section):
     default_model: Annotated[str, Field(max_length=200)] = ""
     fallback_to_claude: bool = False
     use_local_for_code: bool = False
+
+
+ALL = (NewUser, UserChange, NewKey, NewNetwork, PreferencesForm)
+"""No field but these: the generated description does not know that."""
