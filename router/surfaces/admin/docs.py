@@ -75,7 +75,7 @@ class Document(JsonRenderPlugin):
         usage["content"]["text/csv"] = {"schema": {"type": "string"}}
         for form in forms.ALL:
             openapi_schema["components"]["schemas"][form.__name__]["additionalProperties"] = False
-        return super().render(request, openapi_schema)
+        return super().render(request, openapi_schema)  # pyright: ignore[reportUnknownMemberType] (Litestar's own is)
 
 
 def openapi() -> OpenAPIConfig:
