@@ -16,6 +16,7 @@ import rich_click as click
 from pydantic import ValidationError
 
 from router import __version__
+from router.commands.completion import completion
 from router.commands.db import db
 from router.commands.looking import queue, usage
 from router.commands.people import keys, users
@@ -36,7 +37,7 @@ def main() -> None:
     """One OpenAI-compatible address in front of the models you already have."""
 
 
-for command in (db, users, keys, usage, queue):
+for command in (db, users, keys, usage, queue, completion):
     main.add_command(command)
 
 
