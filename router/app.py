@@ -21,7 +21,7 @@ from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
 from router.lanes import lanes_of, tell
 from router.relay.attempts import Tracing
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.relay.relay import Relay
 from router.routing.catalog import Alias, Catalog, Target, Terms
 from router.routing.health import Health

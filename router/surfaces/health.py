@@ -7,7 +7,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.health import BackendHealth, Readiness, State
 from router.surfaces.drain import Drain
 

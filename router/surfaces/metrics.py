@@ -17,7 +17,7 @@ from router import __version__
 from router.admission.gate import Gate
 from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.health import State
 from router.surfaces.drain import Drain
 from router.usage.calibration import Calibration
