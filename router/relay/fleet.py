@@ -16,11 +16,15 @@ from router.usage.record import RequestRecord
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one fleet's becoming another has come to; `retired` are adapters to be closed once `is_over`."""
+    """What one fleet's becoming another has come to; `retired` are adapters to be closed once `is_over`.
+
+    Of the `changed` ones, `moved` are other servers now.
+    """
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     retired: tuple[Adapter, ...] = ()
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -79,6 +83,7 @@ class Fleet:
             added=tuple(name for name in after if name not in before),
             changed=changed,
             removed=removed,
+            moved=tuple(name for name in changed if _place(before[name]) != _place(after[name])),
             retired=tuple(before[name] for name in (*changed, *removed)),
         )
         self.health.become(after, changed=changed)
@@ -97,3 +102,7 @@ class Fleet:
                 del self.leaving[name]
                 self.health.forget(name)
         change.is_over.set()
+
+
+def _place(adapter: Adapter) -> tuple[str, str]:
+    return adapter.kind, adapter.config.url
