@@ -106,7 +106,9 @@ class Prober:
     async def look(self, name: str) -> None:
         """One look at one backend; a failure is its result, not an exception. A passive one is not troubled."""
         loop = asyncio.get_running_loop()
-        adapter = self._adapters[name]
+        adapter = self._adapters.get(name)
+        if adapter is None:
+            return
         if adapter.passive:
             self._health.told(name, adapter.known_models(), now=loop.time())
             return
