@@ -113,18 +113,17 @@ def build(
     recorder = Recorder((metrics.record, fleet.learn, *logged, *sinks), arrears, at_once=traced)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
-    keys, live = Keys(settings.auth.api_keys), Live(settings)
-    rebuilt = partial(_rebuilt, fleet, optional=optional)
-    reload = Reload(Parts(fleet, gate, prober, keys), live, rebuilt)
+    keys = Keys(settings.auth.api_keys)
+    reload = Reload(Parts(fleet, gate, prober, keys), Live(settings), partial(_rebuilt, fleet, optional=optional))
     app = Litestar(
         route_handlers=[
             *chat_routes(answering, max_body_bytes=limit),
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=limit),
-            *health_routes(fleet, drain, in_force=live),
+            *health_routes(fleet, drain, in_force=reload.live),
             *queue_routes(fleet, gate),
-            *metrics_routes(counted, fleet, gate=gate, drain=drain, live=live),
+            *metrics_routes(counted, fleet, gate=gate, drain=drain, live=reload.live),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],

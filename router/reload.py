@@ -6,22 +6,31 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import time
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from router.admission.gate import Gate
-from router.auth import Keys
 from router.canonical.adapter import Adapter
 from router.lanes import lanes_of
 from router.live import Live
 from router.relay.fleet import Change, Fleet
 from router.routing.prober import Prober
 from router.settings import Settings
+from router.settings.serving import KeySettings
 
 logger = logging.getLogger(__name__)
 
 CLOSE_S = 5.0
 SHOWN_PROBLEMS = 10
+
+
+class Keyring(Protocol):
+    """Who may call."""
+
+    def replace(self, keys: Sequence[KeySettings]) -> None:
+        """These are the keys of the settings from now on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Parts:
     fleet: Fleet
     gate: Gate
     prober: Prober
-    keys: Keys
+    keys: Keyring
 
 
 class Reload:
