@@ -116,8 +116,8 @@ def test_the_first_entry_is_written_on_lines_of_its_own(empty):
 def test_main_makes_alias_and_default_and_says_why():
     after = edited(HOME, set_main("desk", "qwen3:8b"))
     why = "# qwen3:8b on desk: where requests go that name no other model"
-    new = f"  {why}\n  qwen3:8b:\n    targets: [desk/qwen3:8b]\n\nrouting:\n  default_model: qwen3:8b\n"
-    assert after == HOME + new
+    alias = f"  {why}\n  qwen3:8b:\n    targets: [desk/qwen3:8b]\n"
+    assert after == HOME.replace("  # The end.\n", f"{alias}  # The end.\n\nrouting:\n  default_model: qwen3:8b\n")
     assert edited(after, set_main("desk", "qwen3:8b")) == after
     assert default_model(plain(after)) == "qwen3:8b"
 
