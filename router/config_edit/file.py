@@ -2,12 +2,14 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+
+from pydantic import JsonValue
 
 from router.config import ConfigError, Problem, parse
 from router.config_edit import EditRefused
@@ -16,9 +18,10 @@ from router.config_edit.rewrite import plain, rewritten
 
 BACKUP_SUFFIX = ".bak"
 _BOM = b"\xef\xbb\xbf"
-_SECRET = re.compile(
-    r"""(?P<name>(?:api_keys?|key|headers)["']?\s*:\s*|^[+-]?\s*-\s+)(?P<value>[^\s#].*?)(?P<rest>\s+\#.*|)$""", re.VERBOSE
-)
+_SECRET_NAMES = frozenset({"api_key", "api_keys", "key", "headers"})
+_SECRET = re.compile(r"""(?:api_keys?|key|headers)["']?\s*:|^[+ -]\s*-\s""")
+
+_VARIABLE = re.compile(r"""["']?\$\{\w+\}["']?""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,20 @@ def edit_file(path: Path, change: Change, *, environ: Mapping[str, str]) -> Edit
 def diff(before: str, after: str, *, name: str) -> str:
     """What has changed, as `diff -u` shows it; keys and headers that are not variables are hidden."""
     lines = unified_diff(before.splitlines(), after.splitlines(), name, name, lineterm="")
-    return "".join(f"{_hidden(line)}\n" for line in lines)
+    secrets = sorted({*_secrets(plain(before)), *_secrets(plain(after))}, key=len, reverse=True)
+    return "".join(f"{_hidden(line, secrets)}\n" for line in lines)
+
+
+def _secrets(value: JsonValue, *, within: bool = False) -> Iterator[str]:
+    """Every text below a name that stands for something secret."""
+    if isinstance(value, str) and within and value and not _VARIABLE.fullmatch(value):
+        yield value
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield from _secrets(each, within=within or name in _SECRET_NAMES)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _secrets(each, within=within)
 
 
 def _check(before: str, after: str, *, name: str, environ: Mapping[str, str]) -> None:
@@ -106,5 +122,12 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
         os.close(folder)
 
 
-def _hidden(line: str) -> str:
-    return line
+def _hidden(line: str, secrets: Sequence[str]) -> str:
+    """Without what may be a secret: rather too much than too little."""
+    for secret in secrets:
+        line = line.replace(secret, "[hidden]")
+    found = _SECRET.search(line)
+    rest = line[found.end() :].strip() if found else ""
+    if found is None or not rest or _VARIABLE.fullmatch(rest):
+        return line
+    return f"{line[: found.end()].rstrip()} [hidden]"

@@ -54,7 +54,7 @@ def _step(root: Part | None, text: str) -> int:
 
 
 class _Writer:
-    """Collects what is to be replaced, then does it from the end."""
+    """Collects what is to be replaced, then does it all."""
 
     def __init__(self, text: str, comments: Mapping[Path, str], *, step: int) -> None:
         self._old = text
@@ -66,10 +66,12 @@ class _Writer:
 
     def text(self) -> str:
         """The new text."""
-        result = self._old
-        for start, end, new in sorted(self._splices, key=lambda splice: splice[:2], reverse=True):
-            result = result[:start] + new + result[end:]
-        return result
+        parts: list[str] = []
+        done = 0
+        for start, end, new in sorted(self._splices, key=lambda splice: splice[:2]):
+            parts += (self._old[done:start], new)
+            done = end
+        return "".join((*parts, self._old[done:]))
 
     def change(self, part: Part, wanted: JsonValue, path: Path, *, entry: Entry | None = None) -> None:
         """Has the value at `path`, which is that of `entry`, say what is wanted."""
@@ -100,7 +102,7 @@ class _Writer:
     def _may_be_block(self, part: Part, wanted: JsonValue, entry: Entry | None) -> bool:
         """Whether a value that is nothing yet can be written on lines of its own."""
         is_nothing = part.kind != "alias" and not part.value and part.value is not False and part.value != 0
-        stands_alone = entry is not None and entry.key is not None and self._is_first(entry.key.start)
+        stands_alone = entry is not None and not entry.in_flow and self._is_first(entry.start)
         return bool(isinstance(wanted, dict) and wanted and is_nothing and stands_alone)
 
     def _open_block(self, part: Part, wanted: JsonValue, path: Path, entry: Entry | None) -> None:

@@ -50,6 +50,7 @@ class Entry:
 
     key: Part | None
     value: Part
+    in_flow: bool = False
 
     @property
     def name(self) -> str:
@@ -122,19 +123,19 @@ class _Reader:
         pairs = cast("list[tuple[Node, Node]]", node.value)
         if any(key.tag == f"{_CORE}merge" for key, _ in pairs):
             raise EditRefused("the file merges with <<, which is not supported")
-        entries = [self._entry(key, value) for key, value in pairs]
+        entries = [self._entry(key, value, in_flow=bool(node.flow_style)) for key, value in pairs]
         value = {entry.name: entry.value.value for entry in entries}
         if len(value) < len(entries):
             raise EditRefused("the file has a key twice in one place")
         flow = bool(node.flow_style)
         return Part("mapping", start, end if flow else entries[-1].end, value, flow=flow, entries=entries)
 
-    def _entry(self, key_node: Node, value_node: Node) -> Entry:
+    def _entry(self, key_node: Node, value_node: Node, *, in_flow: bool) -> Entry:
         key, value = self._key(key_node), self.part(value_node)
         if value.is_empty:  # ruamel.yaml sees it where the next thing is
             colon = _COLON.match(self._text, key.end)
             value.start = value.end = colon.end() if colon else key.end
-        return Entry(key, value)
+        return Entry(key, value, in_flow)
 
     def _key(self, node: Node) -> Part:
         if isinstance(node, _Alias) or not isinstance(node, ScalarNode):

@@ -276,4 +276,8 @@ def test_any_mapping_becomes_any_other(before, after, data):
     text = "".join(f"{line}\n" for name in before for line in block(name, before[name], indent=0, step=2))
     if data.draw(st.booleans()):
         text = json.dumps(before, indent=data.draw(st.sampled_from([None, 2])))
-    assert plain(rewritten(text, after)) == after
+    try:
+        assert plain(rewritten(text, after)) == after
+    except EditRefused as refused:
+        assert "comment" in str(refused)  # noqa: PT017 (or it is done)
+        assert "#" in text
