@@ -1,10 +1,11 @@
 """The composition root: settings to objects to Litestar. The only module that builds things."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 from litestar import Litestar
@@ -20,9 +21,11 @@ from router.canonical.caller import Priority
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
 from router.lanes import lanes_of, tell
+from router.live import Live
 from router.relay.attempts import Tracing
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.relay.relay import Relay
+from router.reload import Parts, Reload
 from router.routing.catalog import Alias, Catalog, Target, Terms
 from router.routing.health import Health
 from router.routing.prober import Prober
@@ -67,6 +70,7 @@ class Router:
     drain: Drain
     tokenizer: Tokenizer
     arrears: Arrears
+    reload: Reload
 
 
 class Telemetry(Tracing, Protocol):
@@ -89,6 +93,7 @@ def build(
     telemetry: Telemetry | None = None,
 ) -> Router:
     """Builds a router. `optional` names backends that are only looked for, and are no fault while absent.
+
     `sinks` take the record of every request, besides those that the settings ask for. `telemetry` stays the caller's.
     """
     fleet = build_fleet(settings, optional=optional)
@@ -98,39 +103,41 @@ def build(
     lessons = Lessons(learned.load(), tokenizer)
     counted = Counted(Metrics(labels_from(fleet)), QueueMetrics(), lessons.calibration)
     gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=counted.queue)
-    fleet = replace(fleet, experience=replace(fleet.experience, waiting=gate.waiting_for))
+    fleet.experience = replace(fleet.experience, waiting=gate.waiting_for)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
     relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
     arrears = Arrears(tokenizer)
-    logged = (log_request,) if settings.server.log_requests else ()
-    recorder = Recorder(
-        (counted.requests.record, fleet.learn, *logged, *sinks),
-        arrears,
-        at_once=(telemetry.record,) if telemetry else (),
-    )
+    traced = (telemetry.record,) if telemetry else ()
+    takers = (counted.requests.record, fleet.learn, *_sinks(settings), *sinks)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     keys = Keys(settings.auth.api_keys)
     chat = chat_endpoint(answering, max_body_bytes=settings.server.max_body_bytes)
     embed = embedding_endpoint(relay, drain, max_body_bytes=settings.server.max_body_bytes)
+    reload = Reload(Parts(fleet, gate, prober, keys), Live(settings), partial(_rebuilt, fleet, optional=optional))
     app = Litestar(
         route_handlers=[
             *chat_routes(chat),
             *embedding_routes(embed),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=settings.server.max_body_bytes),
-            *health_routes(fleet, drain, stale_s=settings.health.stale_s),
+            *health_routes(fleet, drain, in_force=reload.live),
             *queue_routes(fleet, gate),
-            *metrics_routes(counted, fleet, gate=gate, drain=drain),
+            *metrics_routes(counted, fleet, gate=gate, drain=drain, live=reload.live),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned)],
+        lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned), reload.running],
         openapi_config=None,
         logging_config=None,
     )
-    served = RequestIds(_direct(app, chat, embed, keys), recorder)
-    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
+    served = RequestIds(_direct(app, chat, embed, keys), Recorder(takers, arrears, at_once=traced))
+    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears, reload)
+
+
+def _sinks(settings: Settings) -> Iterator[Sink]:
+    if settings.server.log_requests:
+        yield log_request
 
 
 def _direct(app: ASGIApp, chat: Endpoint, embed: Endpoint, keys: Keys) -> ASGIApp:
@@ -139,20 +146,28 @@ def _direct(app: ASGIApp, chat: Endpoint, embed: Endpoint, keys: Keys) -> ASGIAp
     return Direct(app, {path: Guard(route, keys=keys) for path, route in routes.items()})
 
 
-def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:
-    """The backends, aliases and adapters that the settings describe."""
+def _rebuilt(fleet: Fleet, settings: Settings, *, optional: frozenset[str]) -> Fleet:
+    return build_fleet(settings, optional=optional, known=fleet.adapters)
+
+
+def build_fleet(
+    settings: Settings, *, optional: frozenset[str] = frozenset(), known: Mapping[str, Adapter] = MappingProxyType({})
+) -> Fleet:
+    """The backends, aliases and adapters that the settings describe; those `known` are kept where they are the same."""
     enabled = {name: backend for name, backend in settings.backends.items() if backend.enabled}
     kinds = discover()
     return Fleet(
         catalog=_catalog(settings, enabled),
         health=Health(enabled),
-        adapters={name: _adapter(kinds, name, backend) for name, backend in enabled.items()},
+        adapters={name: _adapter(kinds, name, backend, known=known.get(name)) for name, backend in enabled.items()},
         totals={name: backend.timeouts.total for name, backend in enabled.items()},
         optional=optional,
     )
 
 
-def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSettings) -> Adapter:
+def _adapter(
+    kinds: dict[str, type[Adapter]], name: str, backend: BackendSettings, *, known: Adapter | None = None
+) -> Adapter:
     times = backend.timeouts
     config = BackendConfig(
         name=name,
@@ -165,7 +180,8 @@ def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSetting
         whole_only=frozenset(backend.whole_only if backend.stream else (ALL_MODELS,)),
         stream_only=frozenset(backend.stream_only),
     )
-    return kinds[backend.type](config)
+    is_same = known is not None and known.kind == backend.type and known.config == config
+    return known if known is not None and is_same else kinds[backend.type](config)
 
 
 def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog:

@@ -32,6 +32,10 @@ class Keys:
     """The keys that may call. Without any, everybody may. Only digests are kept."""
 
     def __init__(self, keys: Sequence[KeySettings]) -> None:
+        self.replace(keys)
+
+    def replace(self, keys: Sequence[KeySettings]) -> None:
+        """These and no others may call from now on."""
         self._known = tuple(_known(key) for key in keys)
 
     def principal(self, presented: str | None) -> Principal:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from router.app import Router
 from router.canonical.models import ModelInfo
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.health import BackendHealth, State
 from router.routing.plan import Plan
 from router.routing.score import Score

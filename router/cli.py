@@ -17,11 +17,12 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from router import __version__
-from router.config import ConfigError, find, load
+from router.config import ConfigError, find, parse, read
 from router.errors import RouterError
 from router.settings import Settings
 
 if TYPE_CHECKING:
+    from router.config_watch import Source
     from router.doctor.findings import Findings
 
 PIPE_WIDTH = 200
@@ -46,8 +47,10 @@ def main() -> None:
 def serve(config: Path | None, host: str | None, port: int | None, log_level: str | None) -> None:
     """Serve until stopped. Without a settings file, finds what runs on this machine."""
     path = _existing(config)
-    settings = _overridden(_load(path), host=host, port=port, log_level=log_level)
-    _serve(settings, look_around=path is None, demo=False)
+    source = _source(path) if path else None
+    written = source.written if source else Settings()
+    settings = _overridden(written, host=host, port=port, log_level=log_level)
+    _serve(settings, look_around=source is None, demo=False, source=source)
 
 
 @main.command()
@@ -123,7 +126,7 @@ def doctor(config: Path | None, *, as_json: bool) -> None:
     sys.exit(1 if wrong else 0)
 
 
-def _serve(settings: Settings, *, look_around: bool, demo: bool) -> None:
+def _serve(settings: Settings, *, look_around: bool, demo: bool, source: "Source | None" = None) -> None:
     from router.banner import welcome
     from router.embedded import EmbeddedFailed, EmbeddedUnavailable
     from router.logs import log_to_terminal
@@ -133,7 +136,7 @@ def _serve(settings: Settings, *, look_around: bool, demo: bool) -> None:
 
     log_to_terminal(settings.server.log_level)
     console = _terminal()
-    start = Start(settings, look_around=look_around, demo=demo)
+    start = Start(settings, look_around=look_around, demo=demo, source=source)
     needs_key = bool(settings.auth.api_keys)
     try:
         run_loop(
@@ -199,8 +202,15 @@ def _existing(named: Path | None) -> Path | None:
 def _load(path: Path | None) -> Settings:
     if path is None:
         return Settings()
+    return _source(path).written
+
+
+def _source(path: Path) -> "Source":
+    from router.config_watch import Source
+
     try:
-        return load(path, environ=os.environ)
+        text = read(path)
+        return Source(path, os.environ, text, parse(text, source=str(path), environ=os.environ))
     except ConfigError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
 from router.dialects import openai_chat
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.plan import Candidate, Plan
 from router.routing.wanted import wanted_by
 from router.surfaces.body import read_body

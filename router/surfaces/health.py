@@ -7,7 +7,8 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
-from router.relay.progress import Fleet
+from router.live import Live
+from router.relay.fleet import Fleet
 from router.routing.health import BackendHealth, Readiness, State
 from router.surfaces.drain import Drain
 
@@ -30,12 +31,24 @@ class BackendReport(Struct):
     last_error: str | None
 
 
+class ConfigReport(Struct):
+    """The settings: `problems` are why a changed file is not used, `needs_restart` what it changes only at a start."""
+
+    status: str
+    problems: list[str]
+    needs_restart: list[str]
+    applied: int
+    refused: int
+    in_force_since: int
+
+
 class Report(Struct):
     status: str
     backends: list[BackendReport]
+    config: ConfigReport
 
 
-def health_routes(fleet: Fleet, drain: Drain, *, stale_s: float) -> list[HTTPRouteHandler]:
+def health_routes(fleet: Fleet, drain: Drain, *, in_force: Live) -> list[HTTPRouteHandler]:
     """Whether the process lives, whether it can serve, and how every backend is."""
 
     @get("/health/live", include_in_schema=False)
@@ -53,9 +66,10 @@ def health_routes(fleet: Fleet, drain: Drain, *, stale_s: float) -> list[HTTPRou
     @get("/health", include_in_schema=False)
     async def health() -> Response[bytes]:
         now = asyncio.get_running_loop().time()
+        stale_s = in_force.settings.health.stale_s
         backends = [_report(fleet, state, now, stale_s) for state in fleet.health if _is_shown(fleet, state)]
         degraded = any(backend.state not in {"up", "unknown"} for backend in backends)
-        report = Report("degraded" if degraded else "ok", backends)
+        report = Report("degraded" if degraded else "ok", backends, _config(in_force))
         return Response(
             msgspec.json.encode(report), media_type="application/json", status_code=503 if degraded else 200
         )
@@ -88,6 +102,18 @@ def _report(fleet: Fleet, health: BackendHealth, now: float, stale_s: float) -> 
         latency_ms=None if health.latency_s is None else round(health.latency_s * 1000, 1),
         version=health.version,
         last_error=health.last_error,
+    )
+
+
+def _config(live: Live) -> ConfigReport:
+    """A refused file is no reason to be restarted, which would make it worse: so it does not change the status."""
+    return ConfigReport(
+        status="refused" if live.problems else "ok",
+        problems=list(live.problems),
+        needs_restart=list(live.waiting),
+        applied=live.applied,
+        refused=live.refused,
+        in_force_since=int(live.since),
     )
 
 

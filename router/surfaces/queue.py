@@ -13,7 +13,7 @@ from msgspec import Struct
 from router.admission.gate import Gate
 from router.admission.view import LaneView, Waiting, view
 from router.errors import UnknownBackend
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 
 logger = logging.getLogger(__name__)
 
