@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from router.access.principal import Scope
 from router.dialects import openai_chat
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.plan import Candidate, Plan
 from router.routing.wanted import wanted_by
 from router.surfaces.body import read_body
