@@ -1,10 +1,11 @@
 """The composition root: settings to objects to Litestar. The only module that builds things."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 from litestar import Litestar
@@ -21,9 +22,11 @@ from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
 from router.keeping import Keeping, keeping_of
 from router.lanes import lanes_of, tell
+from router.live import Live
 from router.relay.attempts import Tracing
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.relay.relay import Relay
+from router.reload import Parts, Reload
 from router.routing.catalog import Alias, Catalog, Target, Terms
 from router.routing.health import Health
 from router.routing.prober import Prober
@@ -76,6 +79,7 @@ class Router:
     drain: Drain
     tokenizer: Tokenizer
     arrears: Arrears
+    reload: Reload
     storage: Storage | None
 
 
@@ -119,7 +123,7 @@ def build(
     lessons = Lessons(learned.load(), tokenizer)
     counted = Counted(Metrics(labels_from(fleet)), QueueMetrics(), lessons.calibration)
     gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=counted.queue)
-    fleet = replace(fleet, experience=replace(fleet.experience, waiting=gate.waiting_for))
+    fleet.experience = replace(fleet.experience, waiting=gate.waiting_for)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
     relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
     arrears, traced = Arrears(tokenizer), (telemetry.record,) if telemetry else ()
@@ -128,20 +132,27 @@ def build(
     direct = Endpoints(
         chat_endpoint(answering, max_body_bytes=limit), embedding_endpoint(relay, drain, max_body_bytes=limit)
     )
+    reload = Reload(Parts(fleet, gate, prober, kept.locks), Live(settings), partial(_rebuilt, fleet, optional=optional))
     routes = [
         *chat_routes(direct.chat),
         *embedding_routes(direct.embed),
         *model_routes(fleet),
         *explain_routes(relay, max_body_bytes=limit),
-        *health_routes(fleet, drain, storage, stale_s=settings.health.stale_s),
+        *health_routes(fleet, drain, storage, in_force=reload.live),
         *queue_routes(fleet, gate),
         api_routes(),
-        *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage),
+        *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage, live=reload.live),
     ]
-    lifespan = (_keeping(storage, prober), _lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned))
+    lifespan = (
+        _keeping(storage, prober),
+        _lifespan(fleet, prober, tokenizer, arrears),
+        _learning(lessons, learned),
+        reload.running,
+    )
     app = _litestar(settings, routes, api=Api(fleet, kept.door, storage), lifespan=lifespan)
     served = RequestIds(_direct(app, direct, kept.door), Recorder(told, arrears, at_once=traced))
-    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears, storage)
+    app = telemetry.wrap(served) if telemetry else served
+    return Router(app, fleet, prober, drain, tokenizer, arrears, reload, storage)
 
 
 def _sinks(settings: Settings, storage: Storage | None) -> Iterator[Sink]:
@@ -173,20 +184,28 @@ def _direct(app: ASGIApp, direct: Endpoints, door: Door) -> ASGIApp:
     return Direct(app, {path: Guard(route, door) for path, route in routes.items()})
 
 
-def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:
-    """The backends, aliases and adapters that the settings describe."""
+def _rebuilt(fleet: Fleet, settings: Settings, *, optional: frozenset[str]) -> Fleet:
+    return build_fleet(settings, optional=optional, known=fleet.adapters)
+
+
+def build_fleet(
+    settings: Settings, *, optional: frozenset[str] = frozenset(), known: Mapping[str, Adapter] = MappingProxyType({})
+) -> Fleet:
+    """The backends, aliases and adapters that the settings describe; those `known` are kept where they are the same."""
     enabled = {name: backend for name, backend in settings.backends.items() if backend.enabled}
     kinds = discover()
     return Fleet(
         catalog=_catalog(settings, enabled),
         health=Health(enabled),
-        adapters={name: _adapter(kinds, name, backend) for name, backend in enabled.items()},
+        adapters={name: _adapter(kinds, name, backend, known=known.get(name)) for name, backend in enabled.items()},
         totals={name: backend.timeouts.total for name, backend in enabled.items()},
         optional=optional,
     )
 
 
-def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSettings) -> Adapter:
+def _adapter(
+    kinds: dict[str, type[Adapter]], name: str, backend: BackendSettings, *, known: Adapter | None = None
+) -> Adapter:
     times = backend.timeouts
     config = BackendConfig(
         name=name,
@@ -199,7 +218,8 @@ def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSetting
         whole_only=frozenset(backend.whole_only if backend.stream else (ALL_MODELS,)),
         stream_only=frozenset(backend.stream_only),
     )
-    return kinds[backend.type](config)
+    is_same = known is not None and known.kind == backend.type and known.config == config
+    return known if known is not None and is_same else kinds[backend.type](config)
 
 
 def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog:

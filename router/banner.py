@@ -10,7 +10,7 @@ from rich.text import Text
 from router.access.keys import NewKey
 from router.app import Router
 from router.canonical.models import ModelInfo
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.health import BackendHealth, State
 from router.routing.plan import Plan
 from router.routing.score import Score

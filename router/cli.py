@@ -20,11 +20,12 @@ from router.commands.completion import completion
 from router.commands.db import db
 from router.commands.looking import queue, usage
 from router.commands.people import keys, users
-from router.commands.shared import config_option, existing, fail, settings_of, terminal
+from router.commands.shared import config_option, existing, fail, settings_of, source_of, terminal
 from router.errors import RouterError
 from router.settings import Settings
 
 if TYPE_CHECKING:
+    from router.config_watch import Source
     from router.doctor.findings import Findings
 
 NOTHING_KEPT = {"server": {"data_dir": None}}
@@ -49,8 +50,10 @@ for command in (db, users, keys, usage, queue, completion):
 def serve(config: Path | None, host: str | None, port: int | None, log_level: str | None) -> None:
     """Serve until stopped. Without a settings file, finds what runs on this machine."""
     path = existing(config, os.environ)
-    settings = _overridden(settings_of(path, os.environ), host=host, port=port, log_level=log_level)
-    _serve(settings, look_around=path is None, demo=False)
+    source = source_of(path, os.environ) if path else None
+    written = source.written if source else Settings()
+    settings = _overridden(written, host=host, port=port, log_level=log_level)
+    _serve(settings, look_around=source is None, demo=False, source=source)
 
 
 @main.command()
@@ -127,7 +130,7 @@ def doctor(config: Path | None, *, as_json: bool) -> None:
     sys.exit(1 if wrong else 0)
 
 
-def _serve(settings: Settings, *, look_around: bool, demo: bool) -> None:
+def _serve(settings: Settings, *, look_around: bool, demo: bool, source: "Source | None" = None) -> None:
     from router.banner import first_key, welcome
     from router.embedded import EmbeddedFailed, EmbeddedUnavailable
     from router.logs import log_to_terminal
@@ -137,7 +140,7 @@ def _serve(settings: Settings, *, look_around: bool, demo: bool) -> None:
 
     log_to_terminal(settings.server.log_level)
     console = terminal()
-    start = Start(settings, look_around=look_around, demo=demo)
+    start = Start(settings, look_around=look_around, demo=demo, source=source)
     needs_key = bool(settings.auth.api_keys) or settings.auth.required
     told = Told(
         lambda router, url: welcome(console, router, url, needs_key=needs_key), lambda made: first_key(console, made)

@@ -85,7 +85,7 @@ def load(path: Path | None = None, *, environ: Mapping[str, str]) -> Settings:
     Raises ConfigError.
     """
     path = path or find(environ, Path())
-    return Settings() if path is None else parse(_read(path), source=str(path), environ=environ)
+    return Settings() if path is None else parse(read(path), source=str(path), environ=environ)
 
 
 def parse(text: str, *, source: str, environ: Mapping[str, str]) -> Settings:
@@ -97,7 +97,8 @@ def parse(text: str, *, source: str, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of a config file. Raises ConfigError."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

@@ -31,6 +31,7 @@ RouterError                          status  code
 |- InternalError                     500     internal_error
 |- Unavailable                       503     unavailable
 |  |- NoBackend                      503     no_backend
+|  |- BackendRemoved                 503     backend_removed          next target is tried, or planned anew
 |  |- KeysUnavailable                503     keys_unavailable
 |  |- StorageUnavailable             503     storage_unavailable
 |  |- QueueFull                      503     queue_full               next target is tried
@@ -246,6 +247,13 @@ class Unavailable(RouterError):
 
 class NoBackend(Unavailable):
     code = "no_backend"
+
+
+class BackendRemoved(Unavailable):
+    """It was taken out of the settings after the request had been planned."""
+
+    code = "backend_removed"
+    retryable = True
 
 
 class KeysUnavailable(Unavailable):

@@ -14,16 +14,17 @@ from router.access.networks import parse_network
 from router.access.principal import Principal, Scope
 from router.canonical.caller import Priority
 from router.settings import Settings
-from router.settings.serving import KeySettings
+from router.settings.serving import AuthSettings, KeySettings
 from router.storage.live import Memory, Place, Storage
 from router.surfaces.door import Door
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """The door, and the database if there is one."""
+    """The door with its locks, and the database if there is one."""
 
     door: Door
+    locks: "Locks"
     storage: Storage | None
 
 
@@ -31,11 +32,12 @@ def keeping_of(settings: Settings, first_key: Callable[[NewKey], None] | None = 
     """Opens nothing yet. `first_key` is given the key that a database without users gets; None makes none."""
     auth, limits, stored = settings.auth, Limits(), KeyDirectory()
     place = place_of(settings)
-    written = _written(auth.api_keys)
-    callers = Callers(written, stored if place else None, required=auth.required)
-    proxies = [parse_network(network) for network in auth.trusted_proxies]
+    callers = Callers(KeyDirectory(), stored if place else None)
+    door = Door(callers, limits)
+    locks = Locks(door, callers)
+    locks.replace(auth)
     storage = Storage(place, Memory(callers, stored, limits), first_key=first_key) if place else None
-    return Keeping(Door(callers, limits, trusted_proxies=proxies), storage)
+    return Keeping(door, locks, storage)
 
 
 def place_of(settings: Settings) -> Place | None:
@@ -47,11 +49,24 @@ def place_of(settings: Settings) -> Place | None:
     return Place(url, folder, os.environ)
 
 
-def _written(keys: tuple[KeySettings, ...]) -> KeyDirectory:
+class Locks:
+    """What the settings say of who may call, which may change while the router runs."""
+
+    def __init__(self, door: Door, callers: Callers) -> None:
+        self._door = door
+        self._callers = callers
+
+    def replace(self, auth: AuthSettings) -> None:
+        """Counts from the next request on."""
+        self._callers.become(_written(auth.api_keys), required=auth.required)
+        self._door.trust(parse_network(network) for network in auth.trusted_proxies)
+
+
+def _written(keys: tuple[KeySettings, ...]) -> Snapshot:
     """The keys of the settings, hashed with a pepper of this process."""
     pepper = token_bytes(32)
     known = [KnownKey(digest(key.key.get_secret_value(), pepper), _principal(key)) for key in keys]
-    return KeyDirectory(Snapshot.of(known, pepper=pepper, asks=bool(known)))
+    return Snapshot.of(known, pepper=pepper, asks=bool(known))
 
 
 def _principal(key: KeySettings) -> Principal:

@@ -5,7 +5,7 @@ from router.admission.gate import Gate
 from router.admission.limits import LaneSpec, Room, lanes
 from router.canonical.adapter import Adapter
 from router.canonical.models import canonical_name
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.health import BackendHealth
 from router.settings import Settings
 from router.settings.backends import BackendSettings

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
@@ -15,9 +16,11 @@ import uvicorn
 from router import embedded
 from router.access.keys import NewKey
 from router.app import Router, Telemetry, build, build_fleet, close
+from router.config_watch import Source, Watch
 from router.discovery import guessed, places, with_backends, with_embedded
 from router.keeping import keeping_of
 from router.memory import keep_pages
+from router.reload import Reload
 from router.routing.health import State
 from router.routing.prober import Prober
 from router.settings import Settings
@@ -38,11 +41,15 @@ class CannotListen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What to serve: `look_around` searches this machine for backends, `demo` starts the embedded model at once."""
+    """What to serve: `look_around` searches this machine for backends, `demo` starts the embedded model at once.
+
+    `source` is the file that is watched from then on, if the settings came from one.
+    """
 
     settings: Settings
     look_around: bool = False
     demo: bool = False
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +71,23 @@ async def serve(start: Start, environ: Mapping[str, str], told: Told) -> None:
         async with _furnished(start, environ) as (settings, optional), tracing(settings, environ) as telemetry:
             keeping = keeping_of(settings, told.first_key)
             router = build(settings, optional=optional, telemetry=telemetry, keeping=keeping)
-            server = _Server(_uvicorn_config(router, settings), router.drain)
+            watch = _watch(start.source, router.reload)
+            server = _Server(_uvicorn_config(router, settings), router.drain, watch)
             url = _url(listener)
             async with asyncio.TaskGroup() as tasks:
-                announcing = tasks.create_task(_announce(router, url, told.announce))
+                beside = [tasks.create_task(_announce(router, url, told.announce))]
+                if watch is not None:
+                    beside.append(tasks.create_task(watch.run()))
                 await server.serve(sockets=[listener])
-                announcing.cancel()
+                for task in beside:
+                    task.cancel()
+
+
+def _watch(source: Source | None, reload: Reload) -> Watch | None:
+    if source is None:
+        return None
+    reload.started_with(source.written)
+    return Watch(source, reload)
 
 
 @asynccontextmanager
@@ -182,22 +200,36 @@ def _uvicorn_config(router: Router, settings: Settings) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Drains on SIGTERM and SIGINT; a second signal does not wait."""
+    """Drains on SIGTERM and SIGINT; a second signal does not wait. SIGHUP has the settings read again.
 
-    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+    A SIGHUP because its terminal was closed is meant otherwise, and drains too.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, watch: Watch | None) -> None:
         super().__init__(config)
         self._drain = drain
+        self._watch = watch
+        self._has_terminal = os.isatty(0)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._signalled)
+        handlers = {signal.SIGINT: self._signalled, signal.SIGTERM: self._signalled, signal.SIGHUP: self._hung_up}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in handlers:
                 loop.remove_signal_handler(number)
+
+    def _hung_up(self) -> None:
+        if self._has_terminal and not os.isatty(0):
+            self._signalled()
+        elif self._watch is None:
+            logger.warning("SIGHUP: there is no settings file to read again")
+        else:
+            self._watch.ask()
 
     def _signalled(self) -> None:
         if self.should_exit:

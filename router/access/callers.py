@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from router.access.directory import KeyDirectory
+from router.access.directory import KeyDirectory, Snapshot
 from router.access.networks import Address, Allowlist
 from router.access.principal import ANYBODY, GUEST, OPEN_SCOPES, Principal, Scope
 from router.errors import KeyExpired, KeysUnavailable, RouterError, Unauthorized
@@ -21,6 +21,11 @@ class Callers:
         self.allowlist = Allowlist()
         self._written = written
         self._stored = stored
+        self._required = required or written.asks
+
+    def become(self, written: Snapshot, *, required: bool) -> None:
+        """These are the keys of the settings from now on."""
+        self._written.replace(written)
         self._required = required or written.asks
 
     @property

@@ -22,16 +22,20 @@ class Shares:
 
     def ended(self, user: str, started_at: float, now: float) -> None:
         """It ends, and what it took is its user's."""
-        count, starts = self._running[user]
-        if count == 1:
-            del self._running[user]
-        else:
-            self._running[user] = (count - 1, starts - started_at)
+        self.forgot(user, started_at)
         if now - self._epoch > _REBASE_AFTER:
             self._rebase(now)
         self._used[user] = self._used.get(user, 0.0) + (now - started_at) * self._factor(now)
         if len(self._used) > MAX_USERS:
             self._used = dict(nlargest(MAX_USERS // 2, self._used.items(), key=lambda item: item[1]))
+
+    def forgot(self, user: str, started_at: float) -> None:
+        """It runs no longer, or elsewhere, and nobody is charged here."""
+        count, starts = self._running[user]
+        if count == 1:
+            del self._running[user]
+        else:
+            self._running[user] = (count - 1, starts - started_at)
 
     def used(self, user: str, now: float) -> float:
         """Seconds, faded; what runs counts whole and a second more each, so that free slots go round."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 from types import TracebackType
 from typing import Protocol
@@ -11,7 +11,7 @@ from router.admission.claims import Claim, Granted, Priority, Refused
 from router.admission.limits import LaneSpec
 from router.admission.scheduler import Lane
 from router.admission.view import Standing, Track, standing
-from router.errors import BackendDrained, QueueFull, QueueShareExhausted, RouterError
+from router.errors import BackendDrained, BackendRemoved, QueueFull, QueueShareExhausted, RouterError
 
 
 def _nowhere() -> bool:
@@ -26,7 +26,7 @@ class Watcher(Protocol):
         ...
 
     def refused(self, backend: str, reason: str) -> None:
-        """A request may not wait, or not any longer: user_share, full, max_wait, drained."""
+        """A request may not wait, or not any longer: user_share, full, max_wait, drained, removed."""
         ...
 
 
@@ -99,6 +99,55 @@ class Gate:
         self._granted: deque[Claim] = deque()
         self._is_delivering = False
 
+    def become(self, specs: Collection[LaneSpec], *, max_wait_s: float, moved: Collection[str] = ()) -> None:
+        """Other lanes and limits from now on. Who runs goes on, who waits keeps its place, as far as there is one.
+
+        Those who wait for nothing but removed backends get BackendRemoved. `moved` backends are other servers now.
+        """
+        now, before, old = asyncio.get_running_loop().time(), self._by_backend, self.tracks
+        known = {track.spec.name: track for track in old}
+        self.tracks = tuple(known.get(spec.name) or Track(spec, Lane(spec.limits({}))) for spec in specs)
+        for track, spec in zip(self.tracks, specs, strict=True):
+            track.spec = spec
+        self.max_wait_s = max_wait_s
+        self._by_backend = {backend: track for track in self.tracks for backend in track.spec.backends}
+        gone = [claim for backend, track in before.items() for claim in self._rehoused(backend, track)]
+        for backend in moved:
+            self._by_backend[backend].learned.pop(backend, None)
+            self._by_backend[backend].lane.forget_loaded(backend)
+        for track in old:
+            if track not in self.tracks and track.timer is not None:
+                track.timer.cancel()
+        for claim in gone:
+            self._removed(claim)
+        for track in self.tracks:
+            self._moved(track, track.lane.set_limits(track.spec.limits(track.learned), now), now)
+
+    def _rehoused(self, backend: str, old: Track) -> Sequence[Claim]:
+        """Takes a backend to the lane that is now its own; if it has none, those who waited for it."""
+        new = self._by_backend.get(backend)
+        if new is old:
+            return ()
+        moving = old.lane.give_up(backend)
+        slots, is_drained = old.learned.pop(backend, None), backend in old.drained
+        old.drained.discard(backend)
+        if new is None:
+            return moving.waiting
+        new.lane.take_over(moving)
+        if slots is not None:
+            new.learned[backend] = slots
+        if is_drained:
+            new.drained.add(backend)
+        return ()
+
+    def _removed(self, claim: Claim) -> None:
+        stay = self._dequeue(claim)
+        if stay is None or stay.turn is None or stay.turn.done():
+            return
+        if not any(other.ticket in self.waiting for other in stay.claims):
+            self._count_refusal(claim, "removed")
+            stay.turn.set_exception(BackendRemoved(f"{claim.backend} is no longer in the settings"))
+
     def ticket(self) -> int:
         """A number that no other claim has."""
         return next(self._tickets)
@@ -152,10 +201,11 @@ class Gate:
         """No turn came in time."""
         now = asyncio.get_running_loop().time()
         self.leave(stay)
-        waits = [self._by_backend[claim.backend].lane.retry_after(now) for claim in stay.claims]
-        names = " and ".join(claim.backend for claim in stay.claims)
-        drained = all(claim.backend in self._by_backend[claim.backend].drained for claim in stay.claims)
-        for claim in stay.claims:
+        claims = [claim for claim in stay.claims if claim.backend in self._by_backend]
+        waits = [self._by_backend[claim.backend].lane.retry_after(now) for claim in claims]
+        names = " and ".join(claim.backend for claim in claims)
+        drained = all(claim.backend in self._by_backend[claim.backend].drained for claim in claims)
+        for claim in claims:
             self._count_refusal(claim, "drained" if drained else "max_wait")
         why = "is drained and nobody resumed it" if drained else "was busy"
         return QueueFull(f"{names} {why}: no slot became free within {self.max_wait_s:g} s", retry_after=min(waits))
@@ -243,7 +293,9 @@ class Gate:
             self._free(claim, now, served=False)
 
     def _free(self, claim: Claim, now: float, *, served: bool) -> None:
-        track = self._by_backend[claim.backend]
+        track = self._by_backend.get(claim.backend)
+        if track is None:
+            return
         granted = track.lane.leave(claim.ticket, now, served=served)
         if granted or track.timer is not None or track.lane.waiting():
             self._moved(track, granted, now)

@@ -1,6 +1,7 @@
 """Decides which requests run now on the backends of one lane: bounded, interactive first, fair, few loads. Pure."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from router.admission.claims import Claim, Entry, Granted, Limits, Priority, Queued, Refused, Verdict
@@ -9,6 +10,17 @@ from router.admission.fairness import Shares
 from router.admission.forecast import Forecast
 from router.admission.line import Line
 from router.admission.pace import Pace
+from router.admission.residency import Residency
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A backend on its way from one lane to another, with those who run and wait there."""
+
+    place: Backend | None
+    runs: tuple[Run, ...]
+    waiting: tuple[Claim, ...]
+
 
 _GRANTED = Granted()
 _LOADING = Granted(load=True)
@@ -95,6 +107,37 @@ class Lane:
             backend.limit_to(limits)
         self._line.age_by(limits.max_wait_s)
         return self.advance(now)
+
+    def give_up(self, backend: str) -> Moving:
+        """Is no longer the backend's lane: gives what runs and waits there to whoever is, or to nobody."""
+        place = self._backends.get(backend)
+        waiting = tuple(claim for claim in self._line.claims.values() if claim.backend == backend)
+        for claim in waiting:
+            self._line.remove(claim)
+        runs = tuple(run for run in self._running.values() if run.claim.backend == backend)
+        for run in runs:
+            del self._running[run.claim.ticket]
+            self._shares.forgot(run.claim.user, run.since)
+        self._backends.pop(backend, None)
+        return Moving(place, runs, waiting)
+
+    def take_over(self, moving: Moving) -> None:
+        """What another lane has given up runs and waits here from now on; to be advanced."""
+        if moving.place is None:
+            return
+        self._backends[moving.place.name] = moving.place
+        moving.place.limit_to(self.limits)
+        for run in moving.runs:
+            self._running[run.claim.ticket] = run
+            self._shares.started(run.claim.user, run.since)
+        for claim in moving.waiting:
+            self._line.add(claim)
+
+    def forget_loaded(self, backend: str) -> None:
+        """It is another server now: nobody knows what that has loaded."""
+        place = self._backend(backend)
+        if place.residency is not None:
+            place.residency = Residency()
 
     def pause(self, backend: str) -> None:
         """No new grants on this backend; what runs goes on, what waits stays."""

@@ -11,7 +11,8 @@ from typing import NoReturn
 import rich_click as click
 from rich.console import Console
 
-from router.config import ConfigError, find, load
+from router.config import ConfigError, find, parse, read
+from router.config_watch import Source
 from router.settings import Settings
 
 PIPE_WIDTH = 200
@@ -29,10 +30,14 @@ def existing(named: Path | None, environ: Mapping[str, str]) -> Path | None:
 def settings_of(named: Path | None, environ: Mapping[str, str]) -> Settings:
     """The settings of the file that is named or found, the defaults without one; a file with errors is the end."""
     path = existing(named, environ)
-    if path is None:
-        return Settings()
+    return Settings() if path is None else source_of(path, environ).written
+
+
+def source_of(path: Path, environ: Mapping[str, str]) -> Source:
+    """The file and what it says; a file with errors is the end."""
     try:
-        return load(path, environ=environ)
+        text = read(path)
+        return Source(path, environ, text, parse(text, source=str(path), environ=environ))
     except ConfigError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

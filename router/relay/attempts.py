@@ -15,17 +15,18 @@ from router.errors import (
     BackendError,
     BackendLoading,
     BackendRefusedKey,
+    BackendRemoved,
     BackendTimeout,
     BackendUnreachable,
     BadRequest,
-    NoBackend,
     QueueFull,
     RouterError,
 )
 from router.relay.course import TURNED_AWAY, Course
+from router.relay.fleet import Fleet
 from router.relay.hedge import Race
 from router.relay.loading import FIRST_PAUSE_S, LOADING, MAX_PAUSE_S, Loads
-from router.relay.progress import Fleet, Progress
+from router.relay.progress import Progress
 from router.relay.retry_budget import RetryBudget
 from router.relay.turn import Turn, Work
 from router.relay.visit import Visit
@@ -86,27 +87,48 @@ class Attempts:
     ) -> T:
         """Runs on one candidate after another until one commits itself, all under one deadline.
 
-        `narrow` takes candidates out of the plan.
+        `narrow` takes candidates out of the plan. Where the settings have taken away all that a request waited for, it
+        is planned anew.
         """
+        epoch = self.fleet.begin()
+        try:
+            return await self._within_limit(wanted, progress, work, narrow=narrow)
+        finally:
+            self.fleet.end(epoch)
+
+    async def _within_limit(
+        self, wanted: Wanted, progress: Progress, work: Work[T], *, narrow: Callable[[Plan], Awaitable[Plan]] | None
+    ) -> T:
         now = asyncio.get_running_loop().time()
-        chosen = self.fleet.plan(wanted, now=now)
-        progress.reason, progress.chosen_by = chosen.reason, chosen.chosen_by
-        progress.sole, progress.conversation = len(chosen.candidates) == 1, chosen.conversation
+        chosen = self._planned(wanted, progress, now=now)
         limit = self.fleet.totals.get(chosen.candidates[0].target.backend)
         deadline = asyncio.timeout(limit)
         try:
             async with deadline:
-                if narrow is not None:
-                    chosen = await narrow(chosen)
-                    progress.reason, progress.sole = chosen.reason, len(chosen.candidates) == 1
-                visit = Visit(
-                    self._gate, self.fleet.health, wanted=wanted, chosen=chosen, at=now, request_id=progress.id
-                )
-                return await self._attempts(Errand(Course(chosen.candidates), visit, work), progress)
+                while True:
+                    changes = self.fleet.changes
+                    if narrow is not None:
+                        chosen = await narrow(chosen)
+                        progress.reason, progress.sole = chosen.reason, len(chosen.candidates) == 1
+                    visit = Visit(
+                        self._gate, self.fleet.health, wanted=wanted, chosen=chosen, at=now, request_id=progress.id
+                    )
+                    try:
+                        return await self._attempts(Errand(Course(chosen.candidates), visit, work), progress)
+                    except BackendRemoved:
+                        if progress.committed or self.fleet.changes == changes:
+                            raise
+                    chosen = self._planned(wanted, progress, now=asyncio.get_running_loop().time())
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise BackendTimeout(f"the request took longer than its limit of {limit:g} s") from None
+
+    def _planned(self, wanted: Wanted, progress: Progress, *, now: float) -> Plan:
+        chosen = self.fleet.plan(wanted, now=now)
+        progress.reason, progress.chosen_by = chosen.reason, chosen.chosen_by
+        progress.sole, progress.conversation = len(chosen.candidates) == 1, chosen.conversation
+        return chosen
 
     async def _attempts(self, errand: Errand[T], progress: Progress) -> T:
         course = errand.course
@@ -167,8 +189,7 @@ class Attempts:
         return True
 
     def _can_continue(self, candidate: Candidate) -> bool:
-        adapter = self.fleet.adapters.get(candidate.target.backend)
-        return adapter is not None and adapter.prefills
+        return self.fleet.adapter(candidate.target.backend).prefills
 
     async def _with_rival(self, turn: Turn, errand: Errand[T]) -> T:
         """Where the alias says so, with another candidate to compete for the first token if that takes long."""
@@ -221,15 +242,16 @@ class Attempts:
         progress, health = turn.progress, self.fleet.health
         for rival in turn.rivals:
             if rival.target.backend not in self.fleet.adapters:
-                raise NoBackend(f"{rival.target.backend} is switched off in the settings")
+                raise BackendRemoved(f"{rival.target.backend} is no longer in the settings")
         stay = progress.stay = errand.visit.stay(turn.rivals)
         progress.waiting = ""
         async with stay as admitted:
             errand.course.goes_to(turn, turn.rivals[stay.claims.index(admitted.claim)])
             backend = turn.candidate.target.backend
+            turn.adapter = self.fleet.adapter(backend)
             was_trial = health.started(backend, now=asyncio.get_running_loop().time())
             try:
-                with self._traced(progress):
+                with self._traced(turn):
                     return await self._loaded(turn, errand, loading=admitted.load)
             finally:
                 admitted.served = turn.served
@@ -238,7 +260,7 @@ class Attempts:
     async def _loaded(self, turn: Turn, errand: Errand[T], *, loading: bool) -> T:
         """Waits while the backend says that it loads its model, unless somebody else is ready."""
         loop, target = asyncio.get_running_loop(), turn.candidate.target
-        adapter = self.fleet.adapters[target.backend]
+        adapter = turn.adapter
         until = loop.time() + adapter.config.timeouts.load
         loading, pause_s = loading or self._loads.is_due(target), FIRST_PAUSE_S
         turn.progress.waiting = LOADING if loading else ""
@@ -260,7 +282,12 @@ class Attempts:
         self._budget.answered(target.backend)
         now = asyncio.get_running_loop().time()
         self._learn(turn, now)
-        self.fleet.health.succeeded(target.backend, model=target.model, now=now)
+        if self._is_current(turn):
+            self.fleet.health.succeeded(target.backend, model=target.model, now=now)
+
+    def _is_current(self, turn: Turn) -> bool:
+        """Whether what happens to it says something about the backend as it is now in the settings."""
+        return self.fleet.adapters.get(turn.candidate.target.backend) is turn.adapter
 
     def _learn(self, turn: Turn, now: float) -> None:
         """How soon it began, if it did not have to load first, and who has this conversation."""
@@ -271,10 +298,10 @@ class Attempts:
         if conversation is not None:
             experience.affinity.remember(conversation, target)
 
-    def _traced(self, progress: Progress) -> AbstractContextManager[None]:
+    def _traced(self, turn: Turn) -> AbstractContextManager[None]:
         if self._tracing is None:
             return _UNTRACED
-        return self._tracing.attempt(progress, kind=self.fleet.adapters[progress.backend].kind)
+        return self._tracing.attempt(turn.progress, kind=turn.adapter.kind)
 
     def _report(self, turn: Turn, error: RouterError) -> None:
         target, progress = turn.candidate.target, turn.progress
@@ -282,9 +309,11 @@ class Attempts:
         progress.waiting, progress.reason = "", f"{progress.chosen_by}, {target.backend} failed"
         if isinstance(error, (BackendError, QueueFull)) and error.blame != "model":
             self._budget.turned_away(target.backend)
-        if error.blame == "model":
+        if error.blame == "nobody" or not self._is_current(turn):
+            pass
+        elif error.blame == "model":
             self.fleet.health.model_missing(target.backend, target.model)
-        elif error.blame == "backend":
+        else:
             now = asyncio.get_running_loop().time()
             self.fleet.health.failed(target.backend, _remembered(error), now=now)
         if isinstance(error, BackendError):

@@ -56,7 +56,7 @@ class Chat:
         progress, target = turn.progress, turn.candidate.target
         self._begun = False
         earlier = await self._so_far()
-        adapter = self._contract.adapter(turn.candidate)
+        adapter = turn.adapter
         request = self._request if earlier is None else earlier.request(self._request, turn.candidate.profile)
         stream = adapter.config.streams(target.model, wanted=request.stream)
         asked = request if stream == request.stream else replace(request, stream=stream)

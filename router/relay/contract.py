@@ -11,7 +11,8 @@ from router.canonical.events import UsageReported
 from router.canonical.models import ModelInfo, canonical_name
 from router.canonical.request import ChatRequest, Profile
 from router.errors import ContextLengthExceeded
-from router.relay.progress import Fleet, Progress
+from router.relay.fleet import Fleet
+from router.relay.progress import Progress
 from router.routing.catalog import Target
 from router.routing.constraints import Rejected
 from router.routing.health import Readiness
@@ -58,12 +59,15 @@ class Contract:
         self.lessons = lessons
         self._fleet = fleet
         self._tokenizer = tokenizer
-        self._pins = Pins(fleet.catalog)
+        self._pinned = (fleet.catalog, Pins(fleet.catalog))
         self._known: dict[Target, tuple[Sequence[ModelInfo], ModelInfo | None]] = {}
 
     def profile(self, candidate: Candidate) -> Profile:
         """What goes with a request to this candidate: its alias's profile, and what others pin for the model."""
-        return self._pins.completed(candidate.target, candidate.profile)
+        catalog = self._fleet.catalog
+        if self._pinned[0] is not catalog:
+            self._pinned = (catalog, Pins(catalog))
+        return self._pinned[1].completed(candidate.target, candidate.profile)
 
     def attempt(self, candidate: Candidate, shown: str, *, loading: bool = False) -> Attempt:
         """What the candidate's adapter is told."""
@@ -71,9 +75,7 @@ class Contract:
 
     def window(self, candidate: Candidate, request: ChatRequest) -> int | None:
         """The tokens that prompt and answer may have there; None where nobody knows or the alias does not care."""
-        adapter = self._fleet.adapters.get(candidate.target.backend)
-        if adapter is None:
-            return None
+        adapter = self._fleet.adapter(candidate.target.backend)
         profile = self.profile(candidate)
         asked = asked_window(request, profile) if profile.client_options else None
         return window(profile, self._model(candidate.target, adapter.rules), adapter.rules, asked=asked)
@@ -107,7 +109,7 @@ class Contract:
 
     def adapter(self, candidate: Candidate) -> Adapter:
         """The way to the candidate's backend."""
-        return self._fleet.adapters[candidate.target.backend]
+        return self._fleet.adapter(candidate.target.backend)
 
     async def _fitting(self, chosen: Plan, request: ChatRequest, progress: Progress) -> Plan:
         """An estimate that is not sure refuses nothing: the backend would refuse it itself."""

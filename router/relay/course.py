@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from router.errors import (
     BackendDrained,
     BackendLoading,
+    BackendRemoved,
     BackendUnreachable,
     ContextLengthExceeded,
     QueueFull,
@@ -15,7 +16,7 @@ from router.errors import (
 from router.relay.turn import Turn
 from router.routing.plan import Candidate
 
-TURNED_AWAY = (QueueFull, QueueShareExhausted, BackendDrained)
+TURNED_AWAY = (QueueFull, QueueShareExhausted, BackendDrained, BackendRemoved)
 """The backend was never asked."""
 
 

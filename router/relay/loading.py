@@ -5,7 +5,7 @@ import asyncio
 from router.canonical.adapter import Adapter
 from router.canonical.models import canonical_name
 from router.errors import BackendBusy, BackendLoading, BackendTimeout
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.catalog import Target
 
 LOADING = "loading model"
@@ -57,5 +57,6 @@ class Loads:
         except (BackendBusy, BackendTimeout, TimeoutError):
             return False
         now = self._ready_at[backend] = loop.time()
-        self._fleet.health.looked(backend, probe, now=now, latency_s=now - began)
+        if self._fleet.adapters.get(backend) is adapter:
+            self._fleet.health.looked(backend, probe, now=now, latency_s=now - began)
         return True

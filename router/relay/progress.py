@@ -1,23 +1,15 @@
-"""How far a request has come, and what there is to choose from."""
+"""How far a request has come."""
 
-import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from random import random
 from typing import Literal
 
 from router.admission.gate import Stay
-from router.canonical.adapter import Adapter
 from router.canonical.events import UsageReported
 from router.canonical.request import ChatRequest
 from router.errors import ContextLengthExceeded
-from router.routing.catalog import Catalog, Target
-from router.routing.health import Health
-from router.routing.plan import Experience, Plan, plan
-from router.routing.wanted import Wanted
 from router.usage.meter import Meter
 from router.usage.prompt import Count
-from router.usage.record import FailedAttempt, RequestRecord
+from router.usage.record import FailedAttempt
 
 
 @dataclass(slots=True)
@@ -72,27 +64,3 @@ class Progress:
         self.backend, self.model, self.dropped = rival.backend, rival.model, rival.dropped
         self.warning, self.meter, self.stay = rival.warning, rival.meter, rival.stay
         self.committed, self.waiting, self.hedge = True, "", "won"
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """What there is to choose from: the settings' snapshot, the state of every backend, and the way to each."""
-
-    catalog: Catalog
-    health: Health
-    adapters: Mapping[str, Adapter]
-    totals: Mapping[str, float] = field(default_factory=dict[str, float])
-    """The longest a request may take on each backend, in seconds."""
-    optional: frozenset[str] = frozenset()
-    """Backends that nobody configured: places where one may turn up."""
-    experience: Experience = field(default_factory=Experience)
-
-    def plan(self, wanted: Wanted, *, now: float) -> Plan:
-        """Who may serve a request, in which order; see `router.routing.plan`."""
-        return plan(wanted, self.catalog, self.health, now=now, random=random, experience=self.experience)
-
-    def learn(self, record: RequestRecord) -> None:
-        """A sink: how fast a backend wrote. How soon it began is noted when it does, without the time in line."""
-        if (tokens_per_s := record.tokens_per_s) is not None:
-            now = asyncio.get_running_loop().time()
-            self.experience.speeds.ended(Target(record.backend, record.model), tokens_per_s, now=now)

@@ -15,7 +15,8 @@ from router.relay.answer import Answer
 from router.relay.attempts import Attempts, Tracing
 from router.relay.chat import Chat
 from router.relay.contract import Contract
-from router.relay.progress import Fleet, Progress
+from router.relay.fleet import Fleet
+from router.relay.progress import Progress
 from router.relay.turn import Turn
 from router.routing.plan import Plan
 from router.routing.wanted import Wanted
@@ -72,7 +73,7 @@ class _Embedding:
     may_compete: bool = False
 
     async def serve(self, turn: Turn, *, loading: bool) -> Vectors:
-        adapter, progress = self.contract.adapter(turn.candidate), turn.progress
+        adapter, progress = turn.adapter, turn.progress
         meter = progress.meter = Meter()
         attempt = self.contract.attempt(turn.candidate, self.request.model, loading=loading)
         vectors = await adapter.embed(self.request, attempt)

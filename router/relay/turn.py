@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from router.canonical.adapter import Adapter
 from router.errors import RouterError
 from router.relay.progress import Progress
 from router.routing.plan import Candidate
@@ -16,14 +17,15 @@ class Turn:
     """`progress` is where it says how far it has come; `commit` is called when the first content is in hand.
 
     From then on no other candidate can take over: the others who compete are gone when it returns. `rivals` are the
-    candidates in whose lines it waits, `candidate` the one that has the request. `began` is when that was asked for a
-    stream, and `served` whether it began to answer.
+    candidates in whose lines it waits, `candidate` the one that has the request and `adapter` the way there. `began` is
+    when that was asked for a stream, and `served` whether it began to answer.
     """
 
     rivals: "Sequence[Candidate]"
     progress: Progress
     commit: "Callable[[Turn], None]"
     candidate: Candidate = field(init=False)
+    adapter: Adapter = field(init=False)
     began: float | None = None
     served: bool = False
 

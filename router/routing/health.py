@@ -91,27 +91,48 @@ class BackendHealth:
 
 
 class Health:
-    """All backends. Every method is synchronous: nothing is decided across an await."""
+    """All backends. Every method is synchronous: nothing is decided across an await.
+
+    One that was removed is kept for those who have it in their plans, until it is forgotten, but no longer listed.
+    """
 
     def __init__(self, backends: Iterable[str] = ()) -> None:
         self._backends = {name: BackendHealth(name) for name in backends}
+        self._removed: dict[str, BackendHealth] = {}
 
     def __iter__(self) -> Iterator[BackendHealth]:
-        return iter(self._backends.values())
+        return iter(tuple(self._backends.values()))  # a scrape iterates in another thread
 
     def __contains__(self, backend: str) -> bool:
         return backend in self._backends
 
     def __getitem__(self, backend: str) -> BackendHealth:
-        return self._backends[backend]
+        return self._backends.get(backend) or self._removed[backend]
 
     def add(self, backend: str) -> None:
         """Starts to keep a backend's state."""
         self._backends.setdefault(backend, BackendHealth(backend))
 
+    def become(self, backends: Iterable[str], *, changed: Iterable[str] = ()) -> None:
+        """From now on there are these, in this order; nothing is known of those that are new or have `changed`.
+
+        Requests that are on their way stay counted. The models of changed ones are taken to be the same until a look.
+        """
+        known = {**self._removed, **self._backends}
+        renewed = {name: _renewed(known[name]) for name in {*changed, *self._removed} if name in known}
+        before, known = self._backends, {**known, **renewed}
+        self._backends = {name: known.get(name) or BackendHealth(name) for name in backends}
+        self._removed = {
+            name: health for name, health in {**self._removed, **before}.items() if name not in self._backends
+        }
+
+    def forget(self, backend: str) -> None:
+        """Nobody has the removed backend in a plan any more."""
+        self._removed.pop(backend, None)
+
     def looked(self, backend: str, probe: Probe, *, now: float, latency_s: float, ours: int = 0) -> None:
         """A look found the backend answering. After failed requests that only earns it a trial. See `glanced`."""
-        health = self._backends[backend]
+        health = self[backend]
         health.last_seen = health.last_look = now
         health.latency_s = latency_s
         health.version = probe.version or health.version
@@ -132,7 +153,7 @@ class Health:
 
         `ours` is how many requests were in flight when it was asked, some of which may have ended since.
         """
-        health = self._backends[backend]
+        health = self[backend]
         if glance.loaded is not None:
             health.resident = {
                 canonical_name(model): inf if stays is None else now + stays for model, stays in glance.loaded.items()
@@ -143,7 +164,7 @@ class Health:
 
     def look_found_loading(self, backend: str, *, now: float) -> None:
         """It answers, but only that it loads its model: it has been started, so what was before counts no more."""
-        health = self._backends[backend]
+        health = self[backend]
         health.last_seen = health.last_look = now
         health.state, health.retry_at, health.cooldown_s = State.LOADING, None, FIRST_COOLDOWN_S
         health.last_error = "loading its model"
@@ -151,11 +172,11 @@ class Health:
 
     def told(self, backend: str, models: tuple[ModelInfo, ...], *, now: float) -> None:
         """The models of a backend that is not looked at. Whether it is up only requests can tell."""
-        self._backends[backend].knows(models, now)
+        self[backend].knows(models, now)
 
     def look_failed(self, backend: str, error: str, *, now: float, models_s: float) -> None:
         """A look failed; the next good one brings the backend back. Its models are forgotten after `models_s`."""
-        health = self._backends[backend]
+        health = self[backend]
         if health.models_at is not None and now - health.models_at > models_s:
             health.knows((), None)
         health.last_look = now
@@ -164,7 +185,7 @@ class Health:
 
     def started(self, backend: str, *, now: float) -> bool:
         """A request goes to the backend. True when it is the one that tries it: no other may until it `ended`."""
-        health = self._backends[backend]
+        health = self[backend]
         health.in_flight += 1
         health.last_used = now
         is_trial = health.readiness(now) is Readiness.TRIAL
@@ -174,7 +195,7 @@ class Health:
 
     def ended(self, backend: str, *, was_trial: bool) -> None:
         """The request that `started` is over, whatever became of it."""
-        health = self._backends[backend]
+        health = self[backend]
         health.in_flight -= 1
         if was_trial:
             health.on_trial = False
@@ -184,7 +205,7 @@ class Health:
 
         Whether another model had to go for it, the next look tells.
         """
-        health = self._backends[backend]
+        health = self[backend]
         if health.missing:
             health.missing.discard(canonical_name(model))
         if health.resident is not None and model:
@@ -197,7 +218,7 @@ class Health:
 
         Requests that fail while it is down already, having begun before, say nothing new.
         """
-        health = self._backends[backend]
+        health = self[backend]
         health.last_error = error
         if health.state is State.DOWN and health.retry_at is not None and now < health.retry_at:
             return
@@ -207,12 +228,24 @@ class Health:
 
     def drain(self, backend: str) -> None:
         """Somebody wants nothing new to go there; that says nothing of its state."""
-        self._backends[backend].drained = True
+        self[backend].drained = True
 
     def resume(self, backend: str) -> None:
         """Undoes `drain`."""
-        self._backends[backend].drained = False
+        self[backend].drained = False
 
     def model_missing(self, backend: str, model: str) -> None:
         """The backend does not have the model, as far as a request could tell; its other models are not concerned."""
-        self._backends[backend].missing.add(canonical_name(model))
+        self[backend].missing.add(canonical_name(model))
+
+
+def _renewed(before: BackendHealth) -> BackendHealth:
+    return BackendHealth(
+        before.name,
+        models=before.models,
+        models_at=before.models_at,
+        by_name=before.by_name,
+        in_flight=before.in_flight,
+        drained=before.drained,
+        last_used=before.last_used,
+    )

@@ -1,6 +1,6 @@
 """From the headers and the address of a request to who is calling."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from time import time
 
@@ -15,10 +15,14 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 class Door:
     """Where every request comes in. `limits` count what its callers use."""
 
-    def __init__(self, callers: Callers, limits: Limits, *, trusted_proxies: Sequence[Network] = ()) -> None:
+    def __init__(self, callers: Callers, limits: Limits) -> None:
         self.limits = limits
         self._callers = callers
-        self._proxies = tuple(trusted_proxies)
+        self._proxies: tuple[Network, ...] = ()
+
+    def trust(self, proxies: Iterable[Network]) -> None:
+        """These may say for whom they call."""
+        self._proxies = tuple(proxies)
 
     def principal(self, headers: RawHeaders, peer: str) -> Principal:
         """Who is calling; raises Unauthorized, KeyExpired or KeysUnavailable."""

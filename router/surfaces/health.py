@@ -7,7 +7,8 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
-from router.relay.progress import Fleet
+from router.live import Live
+from router.relay.fleet import Fleet
 from router.routing.health import BackendHealth, Readiness, State
 from router.storage.live import Storage
 from router.storage.state import StorageState
@@ -41,13 +42,25 @@ class StorageReport(Struct):
     lost: int
 
 
+class ConfigReport(Struct):
+    """The settings: `problems` are why a changed file is not used, `needs_restart` what it changes only at a start."""
+
+    status: str
+    problems: list[str]
+    needs_restart: list[str]
+    applied: int
+    refused: int
+    in_force_since: int
+
+
 class Report(Struct):
     status: str
     backends: list[BackendReport]
     storage: StorageReport | None
+    config: ConfigReport
 
 
-def health_routes(fleet: Fleet, drain: Drain, storage: Storage | None, *, stale_s: float) -> list[HTTPRouteHandler]:
+def health_routes(fleet: Fleet, drain: Drain, storage: Storage | None, *, in_force: Live) -> list[HTTPRouteHandler]:
     """Whether the process lives, whether it can serve, and how every backend is."""
 
     @get("/health/live", include_in_schema=False)
@@ -65,12 +78,13 @@ def health_routes(fleet: Fleet, drain: Drain, storage: Storage | None, *, stale_
     @get("/health", include_in_schema=False)
     async def health() -> Response[bytes]:
         now = asyncio.get_running_loop().time()
+        stale_s = in_force.settings.health.stale_s
         backends = [_report(fleet, state, now, stale_s) for state in fleet.health if _is_shown(fleet, state)]
         kept = storage and _storage_report(storage.state)
         is_well = all(backend.state in {"up", "unknown"} for backend in backends) and (
             storage is None or storage.state.ok
         )
-        report = Report("ok" if is_well else "degraded", backends, kept)
+        report = Report("ok" if is_well else "degraded", backends, kept, _config(in_force))
         return Response(msgspec.json.encode(report), media_type="application/json", status_code=200 if is_well else 503)
 
     return [live, ready, health]
@@ -105,6 +119,18 @@ def _report(fleet: Fleet, health: BackendHealth, now: float, stale_s: float) -> 
         latency_ms=None if health.latency_s is None else round(health.latency_s * 1000, 1),
         version=health.version,
         last_error=health.last_error,
+    )
+
+
+def _config(live: Live) -> ConfigReport:
+    """A refused file is no reason to be restarted, which would make it worse: so it does not change the status."""
+    return ConfigReport(
+        status="refused" if live.problems else "ok",
+        problems=list(live.problems),
+        needs_restart=list(live.waiting),
+        applied=live.applied,
+        refused=live.refused,
+        in_force_since=int(live.since),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -17,7 +17,9 @@ from router import __version__
 from router.admission.gate import Gate
 from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
-from router.relay.progress import Fleet
+from router.live import Live
+from router.relay.fleet import Fleet
+from router.routing.catalog import Catalog
 from router.routing.health import State
 from router.storage.live import Storage
 from router.surfaces.drain import Drain
@@ -40,12 +42,15 @@ class Counted:
 class _Scrape(Collector):
     """What was counted, and how things are at this moment."""
 
-    def __init__(self, counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, storage: Storage | None) -> None:
+    def __init__(
+        self, counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, live: Live, storage: Storage | None
+    ) -> None:
         self._storage = storage
         self._counted = counted
         self._fleet = fleet
         self._gate = gate
         self._drain = drain
+        self._live = live
 
     def describe(self) -> list[Metric]:
         """Nothing, so that registering does not collect."""
@@ -77,14 +82,26 @@ class _Scrape(Collector):
             for priority in Priority:
                 waiting.add_metric((health.name, priority.name.lower()), queued.get((health.name, priority), 0))
         yield from (up, running, drained, waiting)
+        yield from _settings(self._live)
+
+
+def _settings(live: Live) -> Iterator[Metric]:
+    reloads = CounterMetricFamily("turnout_config_reloads", "Changes of the settings file.", labels=("result",))
+    reloads.add_metric(("applied",), live.applied)
+    reloads.add_metric(("refused",), live.refused)
+    yield reloads
+    told = "Whether the settings file is what is in force."
+    yield GaugeMetricFamily("turnout_config_valid", told, value=not live.problems)
+    told = "Since when the settings are in force."
+    yield GaugeMetricFamily("turnout_config_timestamp_seconds", told, value=live.since)
 
 
 def metrics_routes(
-    counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, storage: Storage | None
+    counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, live: Live, storage: Storage | None
 ) -> list[HTTPRouteHandler]:
     """The numbers of this router alone: nothing is shared through the process."""
     registry = CollectorRegistry()
-    registry.register(_Scrape(counted, fleet, gate=gate, drain=drain, storage=storage))
+    registry.register(_Scrape(counted, fleet, gate=gate, drain=drain, live=live, storage=storage))
     ProcessCollector(registry=registry)
 
     @get("/metrics", include_in_schema=False)
@@ -97,13 +114,12 @@ def metrics_routes(
 
 def labels_from(fleet: Fleet) -> LabelOf:
     """Labels for the models that aliases lead to or that backends list."""
-    named = {
-        (target.backend, canonical_name(target.model))
-        for alias in fleet.catalog.aliases.values()
-        for target in alias.targets
-    }
+    catalog, named = fleet.catalog, _named(fleet.catalog)
 
     def label_of(backend: str, model: str) -> str | None:
+        nonlocal catalog, named
+        if catalog is not fleet.catalog:
+            catalog, named = fleet.catalog, _named(fleet.catalog)
         name = canonical_name(model)
         if (backend, name) in named:
             return name
@@ -111,3 +127,9 @@ def labels_from(fleet: Fleet) -> LabelOf:
         return name if is_listed else None
 
     return label_of
+
+
+def _named(catalog: Catalog) -> set[tuple[str, str]]:
+    return {
+        (target.backend, canonical_name(target.model)) for alias in catalog.aliases.values() for target in alias.targets
+    }

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from router.canonical.models import ModelInfo, canonical_name
 from router.errors import UnknownModel
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.routing.catalog import Alias, Target
 from router.routing.health import Readiness
 

@@ -15,7 +15,7 @@ from router.access.principal import ANYBODY, Principal, Scope
 from router.admission.gate import Gate
 from router.admission.view import LaneView, Waiting, view
 from router.errors import UnknownBackend
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 
 logger = logging.getLogger(__name__)
 

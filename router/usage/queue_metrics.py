@@ -39,7 +39,7 @@ class QueueMetrics:
             buckets, total = histogram.cumulative()
             waits.add_metric((backend, priority.name.lower()), buckets, total)
         yield waits
-        told = "Requests turned away from a line: user_share, full, max_wait, drained."
+        told = "Requests turned away from a line: user_share, full, max_wait, drained, removed."
         refusals = CounterMetricFamily("turnout_queue_refusals", told, labels=("backend", "reason"))
         for (backend, reason), count in tuple(self._refusals.items()):
             refusals.add_metric((backend, reason), count)

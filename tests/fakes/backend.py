@@ -74,6 +74,13 @@ class FakeBackend(Persona):
         return self.journal.peak_in_flight
 
     @property
+    def connections(self) -> set[int]:
+        """Those that are open, each by the port at its other end."""
+        runner = self._runner
+        there = runner.server.connections if runner is not None and runner.server else ()
+        return {each.transport.get_extra_info("peername")[1] for each in there if each.transport is not None}
+
+    @property
     def disconnects(self) -> list[float]:
         return self.journal.disconnects
 

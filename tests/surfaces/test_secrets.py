@@ -95,7 +95,7 @@ async def broken(r, monkeypatch) -> RunningRouter:
     def explode(*_, **__):
         raise PlantedError(f"{PROMPT} {BACKEND_KEY}")
 
-    monkeypatch.setattr("router.relay.progress.plan", explode)
+    monkeypatch.setattr("router.relay.fleet.plan", explode)
     return r
 
 

@@ -9,7 +9,7 @@ from litestar.handlers import BaseRouteHandler
 
 from router.access.principal import Principal, Scope
 from router.errors import Forbidden, NotFound, StorageUnavailable, Unauthorized
-from router.relay.progress import Fleet
+from router.relay.fleet import Fleet
 from router.storage.live import Storage
 from router.surfaces.door import Door
 from router.surfaces.guard import peer_of

@@ -1,0 +1,147 @@
+"""Other settings while the router runs: everything that they decide is swapped at once, or nothing is."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from time import time
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from router.admission.gate import Gate
+from router.canonical.adapter import Adapter
+from router.lanes import lanes_of
+from router.live import Live
+from router.relay.fleet import Change, Fleet
+from router.routing.prober import Prober
+from router.settings import Settings
+from router.settings.serving import AuthSettings
+
+logger = logging.getLogger(__name__)
+
+CLOSE_S = 5.0
+SHOWN_PROBLEMS = 10
+
+
+class Locks(Protocol):
+    """Who may call."""
+
+    def replace(self, auth: AuthSettings) -> None:
+        """This is what the settings say from now on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What follows the settings."""
+
+    fleet: Fleet
+    gate: Gate
+    prober: Prober
+    locks: Locks
+
+
+class Reload:
+    """Takes over settings. `rebuilt` makes a fleet of them, with the adapters of this one wherever they are the same.
+
+    `apply` and `refuse` are synchronous: no request ever sees a part of a change.
+    """
+
+    def __init__(self, parts: Parts, live: Live, rebuilt: Callable[[Settings], Fleet]) -> None:
+        self.live = live
+        self._parts = parts
+        self._rebuilt = rebuilt
+        self._written = live.settings.server
+        self._changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._retired: dict[int, Adapter] = {}
+
+    def apply(self, wanted: Settings) -> bool:
+        """The settings are in force when it returns, but for those of `server`; False if they cannot be."""
+        try:
+            settings = _beside(self.live.settings, wanted)
+        except ValidationError as error:
+            told = "; ".join(each["msg"] for each in error.errors(include_url=False, include_input=False))
+            self.refuse((f"with the address that the router listens on, which a restart would change: {told}",))
+            return False
+        parts, live = self._parts, self.live
+        change = parts.fleet.become(self._rebuilt(settings))
+        parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
+        parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)
+        parts.locks.replace(settings.auth)
+        live.waiting = _differences(live.settings, wanted, self._written)
+        live.settings, live.problems, live.since = settings, (), time()
+        live.applied += 1
+        self._tell(change)
+        self._retired.update({id(adapter): adapter for adapter in change.retired})
+        self._changes.put_nowait(change)
+        return True
+
+    def started_with(self, written: Settings) -> None:
+        """What the file said at the start, should the command line have said otherwise."""
+        self._written = written.server
+
+    def refuse(self, problems: Sequence[str]) -> None:
+        """The file cannot be used: what is in force stays so."""
+        self.live.problems = tuple(problems[:SHOWN_PROBLEMS])
+        self.live.refused += 1
+        for problem in self.live.problems:
+            logger.error("the changed settings are not used: %s", problem)
+
+    @asynccontextmanager
+    async def running(self, _: object) -> AsyncGenerator[None]:
+        """While it lasts, what changes take away is closed once nobody uses it."""
+        tidying = asyncio.create_task(self._tidy(), name="reload")
+        try:
+            yield
+        finally:
+            tidying.cancel()
+            await asyncio.wait((tidying,), timeout=CLOSE_S)
+            for adapter in tuple(self._retired.values()):
+                await self._close(adapter)
+
+    async def _tidy(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                tasks.create_task(self._settled(await self._changes.get()))
+
+    async def _settled(self, change: Change) -> None:
+        adapters = self._parts.fleet.adapters
+        await asyncio.gather(*(adapters[name].warm_up() for name in (*change.added, *change.changed)))
+        await change.is_over.wait()
+        for adapter in change.retired:
+            await self._close(adapter)
+        for name in change.removed:
+            logger.info("removed backend %s is closed: nothing runs there any more", name)
+
+    async def _close(self, adapter: Adapter) -> None:
+        self._retired.pop(id(adapter), None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await adapter.aclose()
+
+    def _tell(self, change: Change) -> None:
+        for word, names in (("new", change.added), ("changed", change.changed), ("removed", change.removed)):
+            if names:
+                logger.info("settings: %s backends: %s", word, ", ".join(names))
+        for name in () if change.is_over.is_set() else change.removed:
+            if running := self._parts.fleet.health[name].in_flight:
+                logger.info("backend %s is removed: %d requests finish there", name, running)
+        if self.live.waiting:
+            logger.warning("settings: %s cannot change while running: restart for it", ", ".join(self.live.waiting))
+        logger.info("the settings are in force")
+
+
+def _beside(running: Settings, wanted: Settings) -> Settings:
+    """The wanted settings with the server that runs. They are checked together, since an address may need a key."""
+    return Settings.model_validate({**wanted.model_dump(), "server": running.server.model_dump()})
+
+
+def _differences(running: Settings, wanted: Settings, written: object) -> tuple[str, ...]:
+    """Which settings of the server the file says otherwise than what runs, though it did not at the start."""
+    return tuple(
+        f"server.{name}"
+        for name in type(wanted.server).model_fields
+        if getattr(wanted.server, name) not in (getattr(running.server, name), getattr(written, name))
+    )
