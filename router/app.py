@@ -18,7 +18,6 @@ from router.auth import Keys
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.caller import Priority
 from router.canonical.request import Profile
-from router.dialects.openai_chat import render_error
 from router.lanes import lanes_of, tell
 from router.relay.attempts import Tracing
 from router.relay.progress import Fleet
@@ -36,6 +35,7 @@ from router.surfaces.explain import explain_routes
 from router.surfaces.generate import chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
+from router.surfaces.messages import message_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
 from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
@@ -51,8 +51,8 @@ from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
 USUAL_PARALLEL = 32
-EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
-                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
+EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "x-turnout-backend", "x-turnout-model",
+                   "x-turnout-attempts", "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
                    "x-turnout-context"]  # fmt: skip
 
 
@@ -107,12 +107,13 @@ def build(
     traced = (telemetry.record,) if telemetry else ()
     arrears = Arrears(tokenizer)
     recorder = Recorder((metrics.record, fleet.learn, *logged, *sinks), arrears, at_once=traced)
-    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
+    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s)
     limit = settings.server.max_body_bytes
     keys = Keys(settings.auth.api_keys)
     app = Litestar(
         route_handlers=[
             *chat_routes(answering, max_body_bytes=limit),
+            *message_routes(answering, relay, max_body_bytes=limit),
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=limit),
