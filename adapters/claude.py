@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -26,6 +27,9 @@ LIST_S = 300.0
 LIST_AGAIN_S = 60.0
 LIST_TIMEOUT_S = 5.0
 MESSAGES_PATH = "/v1/messages"
+BETA_PATH = f"{MESSAGES_PATH}?beta=true"
+BETA_HEADER = "anthropic-beta"
+"""Where clients name the experiments that they take part in."""
 COUNT_PATH = "/v1/messages/count_tokens"
 MODELS_PATH = "/v1/models?limit=1000"
 
@@ -56,16 +60,17 @@ class Claude(Adapter):
             restored = self._restored(request)
             rendered = self._rendered(restored, attempt, with_reasoning=True)
             answer = self._format(request, attempt)
+            question = partial(_question, request, attempt)
             try:
                 with outgoing.also(request.wire.headers):
-                    reply = await stack.enter_async_context(OpenReply(upstream, _question(rendered, attempt), answer))
+                    reply = await stack.enter_async_context(OpenReply(upstream, question(rendered), answer))
             except RejectedByBackend as error:
                 if error.code != FOREIGN_REASONING or not rendered.is_signed:
                     raise
                 self._reasoning.forget(request.messages)
                 rendered = self._rendered(request, attempt, with_reasoning=False)
                 with outgoing.also(request.wire.headers):
-                    reply = await stack.enter_async_context(OpenReply(upstream, _question(rendered, attempt), answer))
+                    reply = await stack.enter_async_context(OpenReply(upstream, question(rendered), answer))
             yield reply
 
     def _restored(self, request: ChatRequest) -> ChatRequest:
@@ -176,5 +181,6 @@ class Claude(Adapter):
         await self._sdk.aclose()
 
 
-def _question(rendered: Rendered, attempt: Attempt) -> Question:
-    return Question(MESSAGES_PATH, rendered.body, attempt.model, rendered.stream, rendered.dropped)
+def _question(request: ChatRequest, attempt: Attempt, rendered: Rendered) -> Question:
+    path = BETA_PATH if BETA_HEADER in request.wire.headers else MESSAGES_PATH
+    return Question(path, rendered.body, attempt.model, rendered.stream, rendered.dropped)

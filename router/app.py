@@ -52,8 +52,8 @@ from router.usage.tokenizer import Tokenizer
 CLOSE_TIMEOUT_S = 5.0
 USUAL_PARALLEL = 32
 EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "x-turnout-backend", "x-turnout-model",
-                   "x-turnout-attempts", "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
-                   "x-turnout-context"]  # fmt: skip
+                   "x-turnout-attempts", "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning",
+                   "x-turnout-usage", "x-turnout-context"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

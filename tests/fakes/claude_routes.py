@@ -16,6 +16,7 @@ _FIELDS = frozenset(
         "output_config", "metadata", "service_tier", "speed", "cache_control", "container", "inference_geo",
     }
 )  # fmt: skip
+_BETA_FIELDS = frozenset({"context_management", "diagnostics", "mcp_servers"})
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 _ARGUMENT_PIECES = ("", '{"ci', 'ty": "', 'Paris"}')
 _SIGNATURE = "EqoBCkYfake"
@@ -23,7 +24,7 @@ _SIGNATURE = "EqoBCkYfake"
 
 def messages(persona: Persona, ask: Ask) -> Answer:
     fields = _admitted(persona, ask)
-    _check(fields)
+    _check(fields, _FIELDS | _BETA_FIELDS if ask.headers.get("anthropic-beta") else _FIELDS)
     if persona.find(fields["model"]) is None:
         raise Refusal(404, f"model: {fields['model']}")
     think = fields.get("thinking", {}).get("type") != "disabled"
@@ -70,12 +71,12 @@ def _admitted(persona: Persona, ask: Ask) -> dict[str, Any]:
     return json_fields(persona, ask)
 
 
-def _check(fields: Mapping[str, Any]) -> None:
+def _check(fields: Mapping[str, Any], known: frozenset[str]) -> None:
     for name in ("model", "max_tokens", "messages"):
         if name not in fields:
             raise Refusal(400, f"{name}: Field required")
     for name in fields:
-        if name not in _FIELDS:
+        if name not in known:
             raise Refusal(400, f"{name}: Extra inputs are not permitted")
     turns = fields["messages"]
     if not turns or turns[0]["role"] != "user":
