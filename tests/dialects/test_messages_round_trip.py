@@ -1,7 +1,7 @@
 """What Anthropic's clients are sent, the reader of Claude's answers reads back: for any answer, cut anywhere."""
 
 import json
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import msgspec
@@ -58,7 +58,7 @@ def cut_text(text: str, draw: st.DrawFn) -> list[bytes]:
     letters = [letter.encode() for letter in text]
     places = draw(cuts(len(letters)))
     edges = [0, *places, len(letters)]
-    return [b"".join(letters[start:end]) for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    return [b"".join(letters[start:end]) for start, end in pairwise(edges) if start < end]
 
 
 @st.composite

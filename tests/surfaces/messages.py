@@ -1,10 +1,15 @@
 """What the tests of `/v1/messages` send and read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+
+from tests.fakes import FakeBackend, FakeModel
+from tests.running import RunningRouter, running
+from tests.surfaces.asking import alias, backends
 
 MESSAGES = "/v1/messages"
 COUNT = "/v1/messages/count_tokens"
@@ -15,6 +20,22 @@ WEATHER = {
     "description": "Current weather of a city",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
+
+CLAUDE_MODEL = "claude-sonnet-5"
+ABLE = ("completion", "tools", "thinking", "vision")
+SIGNED = {"type": "thinking", "thinking": "call it", "signature": "EqoBCkYfake"}
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Oslo", "z": 1, "a": 1.50}}
+LOOP: list[Any] = [
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "Oslo?", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+    },
+    {"role": "assistant", "content": [SIGNED, CALL]},
+    {
+        "role": "user",
+        "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "sun", "is_error": False}],
+    },
+]
 
 
 def said(model: str, **fields: Any) -> dict[str, Any]:
@@ -47,3 +68,19 @@ def error_of(response: httpx.Response) -> Mapping[str, Any]:
     assert set(body["error"]) == {"type", "message"}, body
     assert body["request_id"] == response.headers["request-id"] == response.headers["x-request-id"]
     return body["error"]
+
+
+@asynccontextmanager
+async def serving(
+    flavour: str, *, server: Any = None, **more: Any
+) -> AsyncGenerator[tuple[FakeBackend, RunningRouter]]:
+    """A router over one fake; the model is called `m`."""
+    name = CLAUDE_MODEL if flavour == "claude" else "local"
+    async with FakeBackend([FakeModel(name, ABLE)], flavour=flavour) as fake:
+        config = {
+            "backends": backends({"desk": fake}, **more),
+            "models": alias("m", f"desk/{name}"),
+            **({"server": server} if server else {}),
+        }
+        async with running(config) as r:
+            yield fake, r
