@@ -22,7 +22,18 @@ _ARGUMENT_PIECES = ("", '{"ci', 'ty": "', 'Paris"}')
 _SIGNATURE = "EqoBCkYfake"
 
 
+_MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
+"""What reading a body raises that is not of the documented shape: the real service refuses it."""
+
+
 def messages(persona: Persona, ask: Ask) -> Answer:
+    try:
+        return _answered(persona, ask)
+    except _MALFORMED as error:
+        raise Refusal(400, f"messages: Input should be valid ({type(error).__name__})") from error
+
+
+def _answered(persona: Persona, ask: Ask) -> Answer:
     fields = _admitted(persona, ask)
     _check(fields, _FIELDS | _BETA_FIELDS if ask.headers.get("anthropic-beta") else _FIELDS)
     if persona.find(fields["model"]) is None:
@@ -38,7 +49,10 @@ def messages(persona: Persona, ask: Ask) -> Answer:
 
 def count_tokens(persona: Persona, ask: Ask) -> Answer:
     fields = _admitted(persona, ask)
-    return whole({"input_tokens": sum(len(text_of(m.get("content")).split()) for m in fields.get("messages", []))})
+    try:
+        return whole({"input_tokens": sum(len(text_of(m.get("content")).split()) for m in fields.get("messages", []))})
+    except _MALFORMED as error:
+        raise Refusal(400, "messages: Input should be valid") from error
 
 
 def models(persona: Persona, ask: Ask) -> Answer:

@@ -167,4 +167,7 @@ def _tool_choice(choice: ToolChoice) -> Any:
 def _response_format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.kind != "json_schema":
         return {"type": wanted.kind}
-    return {"type": wanted.kind, "json_schema": {"name": "response", "schema": wanted.schema or _EMPTY_SCHEMA}}
+    shape: dict[str, Any] = {"name": "response", "schema": wanted.schema or _EMPTY_SCHEMA}
+    if wanted.strict is not None:
+        shape["strict"] = wanted.strict
+    return {"type": wanted.kind, "json_schema": shape}
