@@ -160,3 +160,5 @@ def test_a_body_that_cannot_be_read_is_the_clients_mistake():
         parse_request(b'{"model": "m", "messages": [')
     with pytest.raises(InvalidParameter, match="messages"):
         parsed(messages=[{"role": "user", "content": 5}])
+    with pytest.raises(InvalidParameter, match="nothing is said"):
+        parsed(messages=[{"role": "system", "content": ""}])

@@ -264,3 +264,43 @@ async def test_a_server_that_hangs_up_is_told_of_in_the_clients_shape(anyio_back
         async with running(config) as r:
             response = await r.client.post(MESSAGES, json=said(CLAUDE_MODEL))
             assert (response.status_code, error_of(response)["type"]) == (502, "api_error")
+
+
+@pytest.mark.parametrize("flavour", ["claude", "llama_cpp"])
+async def test_a_stream_that_goes_on_elsewhere_stays_one_message(anyio_backend, flavour):
+    name = CLAUDE_MODEL if flavour == "claude" else "local"
+    async with (
+        FakeBackend([FakeModel(name)], flavour=flavour, reply="one two three four five") as first,
+        FakeBackend([FakeModel("local")], flavour="llama_cpp", reply=" and more") as second,
+    ):
+        config = {
+            "backends": backends({"first": first, "second": second}),
+            "models": alias("m", f"first/{name}", "second/local", resume=True),
+        }
+        async with running(config) as r:
+            first.faults = Faults(drop_after=4)
+            response = await r.client.post(MESSAGES, json=said("m", stream=True))
+            events = events_of(response.content)
+            kinds = [event["type"] for event in events if event["type"] != "ping"]
+            deltas = kinds.count("content_block_delta")
+            assert kinds == [
+                "message_start", "content_block_start", *["content_block_delta"] * deltas, "content_block_stop",
+                "message_delta", "message_stop",
+            ]  # fmt: skip
+            assert {event["index"] for event in events if "index" in event} == {0}
+            text = texts_of(events)
+            assert text.startswith("one two")
+            assert text.endswith("and more")
+            assert second.requests[0].json["messages"][-1]["role"] == "assistant"
+
+
+@pytest.mark.parametrize("flavour", LOCAL)
+async def test_a_wish_to_think_is_no_reason_to_refuse(anyio_backend, flavour):
+    async with (
+        FakeBackend([FakeModel("plain", ("completion", "tools"))], flavour=flavour) as fake,
+        running({"backends": backends({"desk": fake})}) as r,
+    ):
+        for wish in ({"type": "adaptive"}, {"type": "enabled", "budget_tokens": 2048}, {"type": "disabled"}):
+            body = said("plain", thinking=wish, output_config={"effort": "high"})
+            response = await r.client.post(MESSAGES, json=body)
+            assert response.status_code == 200, response.text

@@ -93,11 +93,14 @@ def parse_request(body: bytes, headers: Mapping[str, str] | None = None) -> Chat
     fields = decode_fields(body)
     asked = decode_typed(_DECODER, body)
     _check(asked)
+    conversation = tuple(_conversation(asked))
+    if not conversation:
+        raise InvalidParameter("messages: nothing is said in any of them", param="messages")
     offered = [tool for tool in asked.tools or () if tool.is_function]
     choice = asked.tool_choice
     return ChatRequest(
         model=asked.model or "",
-        messages=tuple(_conversation(asked)),
+        messages=conversation,
         wire=Wire(NAME, fields, headers or {}),
         stream=bool(asked.stream),
         include_usage=True,
