@@ -18,7 +18,6 @@ from router.auth import Keys
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.caller import Priority
 from router.canonical.request import Profile
-from router.dialects.openai_chat import render_error
 from router.lanes import lanes_of, tell
 from router.relay.attempts import Tracing
 from router.relay.progress import Fleet
@@ -30,11 +29,10 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
-from router.surfaces.direct import Direct, Endpoint, as_app
+from router.surfaces.direct import Direct, routes
 from router.surfaces.drain import Drain
-from router.surfaces.embeddings import EMBEDDING_PATHS, embedding_endpoint, embedding_routes
+from router.surfaces.endpoints import endpoints
 from router.surfaces.explain import explain_routes
-from router.surfaces.generate import CHAT_PATHS, chat_endpoint, chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
@@ -52,9 +50,9 @@ from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
 USUAL_PARALLEL = 32
-EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
-                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
-                   "x-turnout-context"]  # fmt: skip
+EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "x-turnout-backend", "x-turnout-model",
+                   "x-turnout-attempts", "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning",
+                   "x-turnout-usage", "x-turnout-context"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +106,12 @@ def build(
         arrears,
         at_once=(telemetry.record,) if telemetry else (),
     )
-    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
+    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s)
     keys = Keys(settings.auth.api_keys)
-    chat = chat_endpoint(answering, max_body_bytes=settings.server.max_body_bytes)
-    embed = embedding_endpoint(relay, drain, max_body_bytes=settings.server.max_body_bytes)
+    posted = endpoints(answering, max_body_bytes=settings.server.max_body_bytes)
     app = Litestar(
         route_handlers=[
-            *chat_routes(chat),
-            *embedding_routes(embed),
+            *routes(posted),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=settings.server.max_body_bytes),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
@@ -129,14 +125,8 @@ def build(
         openapi_config=None,
         logging_config=None,
     )
-    served = RequestIds(_direct(app, chat, embed, keys), recorder)
+    served = RequestIds(Direct(app, posted, guard=partial(Guard, keys=keys)), recorder)
     return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
-
-
-def _direct(app: ASGIApp, chat: Endpoint, embed: Endpoint, keys: Keys) -> ASGIApp:
-    """The app, with its busiest routes served without the framework."""
-    routes = {**dict.fromkeys(CHAT_PATHS, as_app(chat)), **dict.fromkeys(EMBEDDING_PATHS, as_app(embed))}
-    return Direct(app, {path: Guard(route, keys=keys) for path, route in routes.items()})
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:

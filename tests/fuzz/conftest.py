@@ -82,4 +82,7 @@ async def _up() -> AsyncGenerator[tuple[RunningRouter, Mapping[str, FakeBackend]
             for alias, model in {**targets, **embedding}.items()
         }
         settings = {"backends": backends, "models": models, "health": {"interval_s": 3600}}
-        yield await stack.enter_async_context(running(settings)), fakes
+        r = await stack.enter_async_context(running(settings))
+        for adapter in r.router.fleet.adapters.values():
+            await adapter.warm_up()
+        yield r, fakes
