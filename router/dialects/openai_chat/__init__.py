@@ -1,5 +1,6 @@
 """OpenAI's chat completions, as clients send and as backends speak it."""
 
+from router.dialects.openai_chat.compose import spoken
 from router.dialects.openai_chat.decode import StreamDecoder, decode_whole
 from router.dialects.openai_chat.encode import Encoder, render_error
 from router.dialects.openai_chat.ids import NAME
@@ -18,4 +19,5 @@ __all__ = [
     "render_error",
     "render_request",
     "sent_options",
+    "spoken",
 ]
