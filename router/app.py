@@ -30,6 +30,7 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
+from router.surfaces.conversations import Conversations
 from router.surfaces.drain import Drain
 from router.surfaces.embeddings import embedding_routes
 from router.surfaces.explain import explain_routes
@@ -40,6 +41,7 @@ from router.surfaces.metrics import Counted, labels_from, metrics_routes
 from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
 from router.surfaces.recording import Recorder
+from router.surfaces.responses import response_routes
 from router.usage.arrears import Arrears
 from router.usage.calibration_file import CalibrationFile
 from router.usage.lessons import Lessons
@@ -113,6 +115,7 @@ def build(
     app = Litestar(
         route_handlers=[
             *chat_routes(answering, max_body_bytes=limit),
+            *response_routes(answering, Conversations(), max_body_bytes=limit),
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=limit),

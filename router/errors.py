@@ -97,6 +97,12 @@ class ContextLengthExceeded(BadRequest):
     retryable = True
 
 
+class PreviousResponseNotFound(BadRequest):
+    """What a request goes on from was never answered here, or is kept no longer: it has to be sent whole."""
+
+    code = "previous_response_not_found"
+
+
 class RejectedByBackend(BadRequest):
     """A 4xx of the backend that is the client's to mend: told with its own status, never retried."""
 

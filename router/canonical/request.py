@@ -104,6 +104,7 @@ class ResponseFormat(Struct, frozen=True):
 
     kind: str
     schema: msgspec.Raw | None = None
+    strict: bool | None = None
 
 
 class Sampling(Struct, frozen=True):

@@ -1,5 +1,6 @@
 """Every request to a backend: plan, admit, attempt, commit, meter."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +55,14 @@ class Relay:
         if progress.meter is not None:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
+
+    async def count_prompt(self, request: ChatRequest, wanted: Wanted) -> tuple[int, bool]:
+        """How many tokens the prompt is where it would go first, and whether the backend itself has counted them.
+
+        Nothing is generated and nobody waits in line. Raises RouterError where planning would fail.
+        """
+        chosen = self.fleet.plan(wanted, now=asyncio.get_running_loop().time())
+        return await self._contract.counted(chosen.candidates[0], request)
 
 
 @dataclass(frozen=True, slots=True)

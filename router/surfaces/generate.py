@@ -12,6 +12,7 @@ from router.routing.wanted import wanted_by
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
+from router.surfaces.chat_body import parse_chat
 from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
 
@@ -26,7 +27,7 @@ def chat_routes(answering: Answering, *, max_body_bytes: int) -> list[HTTPRouteH
         entry_of(request.scope).operation = "chat"
         caller = caller_of(request.scope)
         body = await read_body(request, max_body_bytes)
-        asked = openai_chat.parse_request(body)
+        asked = parse_chat(body)
         wanted = wanted_by(
             asked, task=header(request.scope, TASK_HEADER), caller=caller, looks=of_chat(stream=asked.stream)
         )
