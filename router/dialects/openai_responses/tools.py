@@ -72,7 +72,10 @@ def toolbox(offered: Sequence[OfferedTool] | None) -> Toolbox:
     functions: list[Tool] = []
     origins: dict[str, Origin] = {}
     dropped: dict[str, None] = {}
-    for place, namespace, tool in _flat(offered or ()):
+    flat = _flat(offered or ())
+    if len(flat) > MAX_TOOLS:
+        raise InvalidParameter(f"tools has more than {MAX_TOOLS} entries", param="tools")
+    for place, namespace, tool in flat:
         origin = _origin(tool, namespace, place)
         if origin is None:
             dropped[tool.type] = None
@@ -80,9 +83,7 @@ def toolbox(offered: Sequence[OfferedTool] | None) -> Toolbox:
         function = _function(tool, origin)
         if function.name not in origins:
             functions.append(function)
-        origins[function.name] = origin
-    if len(functions) > MAX_TOOLS:
-        raise InvalidParameter(f"tools has more than {MAX_TOOLS} entries", param="tools")
+            origins[function.name] = origin
     return Toolbox(tuple(functions), origins, tuple(dropped))
 
 
