@@ -95,7 +95,7 @@ class Own:
         wanted = item_id.encode()
         for kept in self._conversations.newest(self._owner):
             for item in kept.items:
-                if wanted in item and _id(item) == item_id:
+                if wanted in bytes(item) and _id(item) == item_id:
                     return item
         return None
 
