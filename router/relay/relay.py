@@ -47,6 +47,18 @@ class Relay:
         work = Chat(request, progress, deliver=deliver, contract=self._contract, tokenizer=self.tokenizer)
         await self._attempts.first_to_serve(wanted, progress, work, narrow=narrow)
 
+    async def prompt_tokens(self, request: ChatRequest, wanted: Wanted, progress: Progress) -> int:
+        """How many tokens a prompt is for the candidate that would be asked first, by its own count or estimated.
+
+        Raises RouterError where planning would make the request fail.
+        """
+        chosen = self.fleet.plan(wanted, now=asyncio.get_running_loop().time())
+        progress.reason = chosen.reason
+        first = chosen.candidates[0]
+        progress.backend, progress.model = first.target.backend, first.target.model
+        progress.usage = await self._contract.prompt_usage(first, request)
+        return progress.usage.prompt or 0
+
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:
         """Embeds the inputs on the first candidate that can; raises RouterError."""
         progress.operation = "embeddings"
@@ -55,14 +67,6 @@ class Relay:
         if progress.meter is not None:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
-
-    async def count_prompt(self, request: ChatRequest, wanted: Wanted) -> tuple[int, bool]:
-        """How many tokens the prompt is where it would go first, and whether the backend itself has counted them.
-
-        Nothing is generated and nobody waits in line. Raises RouterError where planning would fail.
-        """
-        chosen = self.fleet.plan(wanted, now=asyncio.get_running_loop().time())
-        return await self._contract.counted(chosen.candidates[0], request)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from litestar.types import ASGIApp
 from router.admission.priority import of_chat
 from router.auth import Principal
 from router.dialects import openai_responses
+from router.relay.progress import Progress
 from router.routing.wanted import wanted_by
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
 from router.surfaces.conversations import Conversations, Own
 from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import header
+from router.surfaces.headers import explaining, header
 from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
 
@@ -40,14 +41,15 @@ def response_routes(
 
     @post(["/v1/responses/input_tokens", "/responses/input_tokens"], status_code=200, include_in_schema=False)
     async def count(request: Request[Any, Any, Any]) -> Response[bytes]:
+        progress = request.scope["state"]["progress"] = Progress()
         caller = caller_of(request.scope)
         own = _own(conversations, request)
         asked = openai_responses.parse_request(await read_body(request, max_body_bytes), own)
         wanted = wanted_by(asked.chat, task=header(request.scope, TASK_HEADER), caller=caller)
         async with Watch(request.receive):
-            tokens, is_exact = await answering.relay.count_prompt(asked.chat, wanted)
+            tokens = await answering.relay.prompt_tokens(asked.chat, wanted, progress)
         body = msgspec.json.encode({"object": "response.input_tokens", "input_tokens": tokens})
-        headers = {"x-turnout-usage": "exact" if is_exact else "estimated"}
+        headers = {name.decode(): value.decode() for name, value in explaining(progress)}
         return Response(body, media_type="application/json", headers=headers)
 
     return [respond, count]

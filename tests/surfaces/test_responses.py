@@ -109,9 +109,9 @@ async def test_what_went_before_counts_towards_the_context(anyio_backend):
 
 
 async def test_a_key_cannot_go_on_from_the_answers_of_another(fake):
-    config = {**at(fake.url), "auth": {"api_keys": ["key-one", "key-two"]}}
+    config = {**at(fake.url), "auth": {"api_keys": ["the-first-key", "the-second-key"]}}
     async with running(config) as r:
-        one, two = ({"Authorization": f"Bearer {key}"} for key in ("key-one", "key-two"))
+        one, two = ({"Authorization": f"Bearer {key}"} for key in ("the-first-key", "the-second-key"))
         first = (await r.client.post(RESPONSES, json=asked("desk/able"), headers=one)).json()
         body = asked("desk/able", previous_response_id=first["id"])
         mine, others = [await r.client.post(RESPONSES, json=body, headers=headers) for headers in (one, two)]
@@ -136,10 +136,10 @@ async def test_instructions_come_first_and_as_one_message(fake):
     assert user["role"] == "user"
 
 
-async def test_an_image_that_a_tool_returns_is_shown_by_the_user_where_tools_return_text_alone(fake):
+async def test_an_image_that_a_tool_returns_is_shown_by_the_user(fake):
     call = {"type": "function_call", "call_id": "a", "name": "get_weather", "arguments": "{}"}
-    shown = {"type": "function_call_output", "call_id": "a",
-             "output": [{"type": "input_text", "text": "a photo"}, {"type": "input_image", "image_url": PIXEL}]}  # fmt: skip
+    photo = [{"type": "input_text", "text": "a photo"}, {"type": "input_image", "image_url": PIXEL}]
+    shown = {"type": "function_call_output", "call_id": "a", "output": photo}
     async with running(at(fake.url)) as r:
         await output(r, asked("desk/able", input=[QUESTION, call, shown], tools=[TOOL]))
     *_, result, user = fake.requests[-1].json["messages"]

@@ -1,6 +1,6 @@
 """Chat requests of other dialects, told in this one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from router.errors import InvalidParameter, UnsupportedParameter
 
 _INSTRUCTING = frozenset({"system", "developer"})
 _PARAGRAPH = "\n\n"
-_EMPTY_SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
+_EMPTY_SCHEMA: Mapping[str, Any] = {"type": "object", "properties": {}}
 _UNTHINKING = {"enable_thinking": False}
 
 
@@ -167,4 +167,7 @@ def _tool_choice(choice: ToolChoice) -> Any:
 def _response_format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.kind != "json_schema":
         return {"type": wanted.kind}
-    return {"type": wanted.kind, "json_schema": {"name": "response", "schema": wanted.schema or _EMPTY_SCHEMA}}
+    shape: dict[str, Any] = {"name": "response", "schema": wanted.schema or _EMPTY_SCHEMA}
+    if wanted.strict is not None:
+        shape["strict"] = wanted.strict
+    return {"type": wanted.kind, "json_schema": shape}

@@ -54,6 +54,7 @@ class Conversation:
         self._messages: list[Message] = []
         self._answer: _Answer | None = None
         self._call_ids: dict[str, str] = {}
+        self._shown: list[Part] = []
         self.skipped: dict[str, None] = {}
 
     def add(self, raw: Raw, place: str) -> None:
@@ -68,9 +69,12 @@ class Conversation:
     def messages(self) -> tuple[Message, ...]:
         """All of it, once."""
         self._close()
+        self._show()
         return tuple(self._messages)
 
     def _take(self, kind: str, raw: Raw) -> None:
+        if kind not in _OUTPUTS:
+            self._show()
         if kind == "message":
             self._say(decode_typed(wire.ITEM, raw))
         elif kind == "reasoning":
@@ -129,8 +133,16 @@ class Conversation:
         call_id = item.call_id or item.id
         if not call_id:
             raise InvalidParameter("the output of a tool call needs its call_id", param="call_id")
-        call_id = self._call_ids.get(call_id, call_id)
-        self._messages.append(Message("tool", parts(item.output), tool_call_id=call_id))
+        told = parts(item.output)
+        texts = tuple(part for part in told if isinstance(part, TextPart))
+        self._shown += [part for part in told if not isinstance(part, TextPart)]
+        self._messages.append(Message("tool", texts, tool_call_id=self._call_ids.get(call_id, call_id)))
+
+    def _show(self) -> None:
+        """What tools returned besides text is shown by the user, after all results: few backends take it of a tool."""
+        if self._shown:
+            self._messages.append(Message("user", tuple(self._shown)))
+            self._shown = []
 
 
 def _call(kind: str, item: wire.Item) -> ToolCall:
