@@ -58,6 +58,7 @@ class Encoder:
         self._created = int(time())
         self._writer = Writer()
         self._open: dict[int | str, Item] = {}
+        self._saying: MessageItem | None = None
         self._count = 0
         self._done: dict[int, Mapping[str, Any]] = {}
         self._usage: UsageReported | None = None
@@ -74,7 +75,16 @@ class Encoder:
         return self.encode(frame.events)
 
     def encode(self, events: Sequence[Event]) -> bytes:
-        """The events of the format that tell these."""
+        """The events of the format that tell these; nearly always one more piece of the text that is under way."""
+        if (
+            len(events) == 1
+            and type(event := events[0]) is TextDelta
+            and self._saying
+            and event.text
+            and not event.choice
+        ):
+            self._saying.say(event.text, self._writer)
+            return self._writer.taken()
         for event in events:
             if not getattr(event, "choice", 0):
                 self._take(event)
@@ -113,9 +123,11 @@ class Encoder:
 
     def _take(self, event: Event) -> None:
         self._begin()
+        self._saying = None
         match event:
             case TextDelta() if event.text:
-                self._message().say(event.text, self._writer)
+                self._saying = self._message()
+                self._saying.say(event.text, self._writer)
             case ReasoningDelta() if event.text:
                 self._reasoning(fresh=True).think(event.text, self._writer)
             case ReasoningSigned():

@@ -35,8 +35,8 @@ class Writer:
 
     def taken(self) -> bytes:
         """The bytes since this was last asked for."""
-        out, self._out = b"".join(self._out), []
-        return out
+        out, self._out = self._out, []
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _next(self) -> int:
         self._number += 1
