@@ -224,3 +224,16 @@ async def test_an_answer_without_end_marker_is_a_failure(anyio_backend):
         async with running({"backends": backends({"desk": fake})}) as r:
             response = await r.client.post(RESPONSES, json=asked("desk/able", stream=True))
     assert [event["type"] for event in events_of(response.content)][-1] == "response.failed"
+
+
+@pytest.mark.parametrize("second", ["llama_cpp", "ollama"])
+async def test_a_broken_stream_that_goes_on_elsewhere_is_one_response(fake, second):
+    fake.reply = "One two three four five six."
+    fake.faults = Faults(drop_after=4)
+    async with FakeBackend(ABLE, flavour=second, reply=fake.reply) as other:
+        models = alias("both", "a/able", "b/able", resume=True)
+        async with running({"backends": backends({"a": fake, "b": other}), "models": models}) as r:
+            response = await r.client.post(RESPONSES, json=asked("both", stream=True))
+    (item,) = read(response.content).response["output"]
+    assert b": resumed on b/able" in response.content
+    assert item["content"][0]["text"] == fake.reply
