@@ -29,6 +29,7 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
+from router.surfaces.conversations import Conversations
 from router.surfaces.direct import Direct, routes
 from router.surfaces.drain import Drain
 from router.surfaces.endpoints import endpoints
@@ -108,7 +109,7 @@ def build(
     )
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s)
     keys = Keys(settings.auth.api_keys)
-    posted = endpoints(answering, max_body_bytes=settings.server.max_body_bytes)
+    posted = endpoints(answering, Conversations(), max_body_bytes=settings.server.max_body_bytes)
     app = Litestar(
         route_handlers=[
             *routes(posted),
