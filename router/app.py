@@ -30,6 +30,8 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
+from router.surfaces.auxiliary import auxiliary_routes
+from router.surfaces.completions import completion_routes
 from router.surfaces.drain import Drain
 from router.surfaces.embeddings import embedding_routes
 from router.surfaces.explain import explain_routes
@@ -113,6 +115,8 @@ def build(
     app = Litestar(
         route_handlers=[
             *chat_routes(answering, max_body_bytes=limit),
+            *completion_routes(answering, max_body_bytes=limit),
+            *auxiliary_routes(relay, drain, max_body_bytes=limit),
             *embedding_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=limit),
