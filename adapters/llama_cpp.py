@@ -18,7 +18,15 @@ from router.canonical.models import Glance, ModelInfo, Probe
 from router.canonical.request import ChatRequest, Profile, TextPart
 from router.dialects import llama_auxiliary, llama_completion, openai_chat
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, ModelMissing, RejectedByBackend, RouterError, UnsupportedParameter
+from router.errors import (
+    BackendFailed,
+    EndpointMissing,
+    ModelMissing,
+    RejectedByBackend,
+    RouterError,
+    UnsupportedOperation,
+    UnsupportedParameter,
+)
 
 BUDGETS = ("reasoning_budget_tokens", "thinking_budget_tokens")
 
@@ -159,8 +167,11 @@ class LlamaCpp(OpenAICompatible):
     async def auxiliary(self, request: AuxiliaryRequest, attempt: Attempt) -> AuxiliaryAnswer:
         """Raises UnsupportedOperation for documents to order where the server was not started for that."""
         path, body = llama_auxiliary.render(request, attempt.model)
-        async with self.upstream.post(path, body, model=attempt.model, loading=attempt.loading) as exchange:
-            answer = await exchange.body()
+        try:
+            async with self.upstream.post(path, body, model=attempt.model, loading=attempt.loading) as exchange:
+                answer = await exchange.body()
+        except EndpointMissing:
+            raise UnsupportedOperation(f"{self.config.name} is too old for {request.operation}") from None
         try:
             return llama_auxiliary.decode(request, answer)
         except BackendFailed as error:

@@ -111,7 +111,6 @@ def build(
     recorder = Recorder((metrics.record, fleet.learn, *logged, *sinks), arrears, at_once=traced)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     limit = settings.server.max_body_bytes
-    keys = Keys(settings.auth.api_keys)
     app = Litestar(
         route_handlers=[
             *chat_routes(answering, max_body_bytes=limit),
@@ -125,7 +124,7 @@ def build(
             *metrics_routes(counted, fleet, gate=gate, drain=drain),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[DefineMiddleware(Guard, keys=keys)],
+        middleware=[DefineMiddleware(Guard, keys=Keys(settings.auth.api_keys))],
         cors_config=_cors(settings),
         lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned)],
         openapi_config=None,
