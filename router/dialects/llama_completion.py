@@ -23,6 +23,7 @@ from router.dialects import sse
 from router.dialects.alias_options import CLAUDE_OPTIONS, OLLAMA_OPTIONS, RUNNER_OPTIONS, client_options
 from router.dialects.failures import UNREADABLE, read_in_band
 from router.dialects.undecoded import ABSENT, check_text, given
+from router.dialects.unstreamed import WholeBody
 from router.errors import BackendFailed, RouterError, StreamBroken, UnsupportedValue
 
 NAME = "llama_cpp"
@@ -113,7 +114,7 @@ class StreamDecoder:
         self._cutter = sse.Cutter()
         self._started = False
         self._ended = False
-        self._body = bytearray()
+        self._body = WholeBody()
 
     @property
     def ended(self) -> bool:
@@ -122,17 +123,12 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that a read completes; after a failure, nothing."""
-        if self._body or (not self._started and data.lstrip().startswith(b"{")):
-            self._body += data
-            if len(self._body) > sse.MAX_EVENT_BYTES:
-                raise StreamBroken("the backend sent an answer that is too large")
-            return []
-        return self._frames(self._cutter.feed(data))
+        return [] if self._body.takes(data) else self._frames(self._cutter.feed(data))
 
     def finish(self) -> list[Frame]:
         """The end of the connection; raises StreamBroken unless the last piece came."""
-        if self._body:
-            return self._unstreamed(bytes(self._body))
+        if whole := self._body.data:
+            return self._unstreamed(whole)
         frames = self._frames(self._cutter.finish())
         if not self._ended and not self.failure:
             raise StreamBroken("the backend's answer ended without its end marker")

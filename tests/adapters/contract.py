@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import pytest
+
 from router.canonical.auxiliary import AuxiliaryRequest, TokenizeRequest
 from router.canonical.events import Ended, Finished, Started, ToolCallStarted
 from router.dialects import openai_embeddings
@@ -278,9 +280,9 @@ async def a_text_that_breaks_off_is_a_failure(opened: Open) -> None:
 async def a_smaller_job_is_done_or_refused_as_such(opened: Open) -> None:
     async with opened() as party:
         asked = AuxiliaryRequest(operation="tokenize", model=SHOWN, asked=TokenizeRequest(content="one two"))
-        try:
-            answer = await party.adapter.auxiliary(asked, party.attempt(party.model))
-        except UnsupportedOperation as error:
-            assert BACKEND in error.message
-        else:
-            assert answer.tokens is not None
+        work = party.adapter.auxiliary(asked, party.attempt(party.model))
+        if party.kind == "llama_cpp":
+            assert (await work).tokens is not None
+            return
+        with pytest.raises(UnsupportedOperation, match=BACKEND):
+            await work

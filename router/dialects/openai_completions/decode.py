@@ -20,6 +20,7 @@ from router.dialects.model_name import Renamer, with_fields, with_model
 from router.dialects.openai_answer import Usage
 from router.dialects.openai_completions.logprobs import to_hub
 from router.dialects.undecoded import ABSENT, check_object, check_text, given
+from router.dialects.unstreamed import WholeBody
 from router.errors import BackendFailed, RouterError, StreamBroken
 
 DONE = b"[DONE]"
@@ -62,8 +63,7 @@ class StreamDecoder:
         self._cutter = sse.Cutter()
         self._started = False
         self._ended = False
-        self._body = bytearray()
-        self._untouched = True
+        self._body = WholeBody()
         self._finished: set[int] = set()
 
     @property
@@ -73,14 +73,12 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that a read completes; after a failure, nothing."""
-        if (self._untouched or self._body) and self._collects(data):
-            return []
-        return self._frames(self._cutter.feed(data))
+        return [] if self._body.takes(data) else self._frames(self._cutter.feed(data))
 
     def finish(self) -> list[Frame]:
         """The end of the connection; raises StreamBroken unless the end marker came."""
-        if self._body:
-            return self._unstreamed(bytes(self._body))
+        if whole := self._body.data:
+            return self._unstreamed(whole)
         frames = self._frames(self._cutter.finish())
         if self._ended or self.failure:
             return frames
@@ -88,17 +86,6 @@ class StreamDecoder:
             raise StreamBroken("the backend's answer ended without its end marker")
         self._ended = True
         return [*frames, Frame(b"", (Ended(),))]
-
-    def _collects(self, data: bytes) -> bool:
-        """Whether this belongs to one JSON body, of a server that does not stream: no event begins with a brace."""
-        begun = data.lstrip() if self._untouched else data
-        self._untouched = not begun
-        if not self._body and not begun.startswith(b"{"):
-            return False
-        self._body += begun
-        if len(self._body) > sse.MAX_EVENT_BYTES:
-            raise StreamBroken("the backend sent an answer that is too large")
-        return True
 
     def _unstreamed(self, body: bytes) -> list[Frame]:
         try:
