@@ -1,5 +1,6 @@
 """`/v1/completions` over every kind of backend."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from router.routing.health import State
 from tests.fakes import FakeBackend, FakeModel, Faults, Scripted
 from tests.running import RunningRouter, running
-from tests.surfaces.asking import Streamed, alias, backends, error_of
+from tests.surfaces.asking import Streamed, alias, backends, calling, error_of
+from tests.surfaces.queueing import waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -304,3 +306,19 @@ async def test_a_chat_only_server_is_a_clear_400_and_stays_healthy():
             response = await r.client.post(COMPLETIONS, json={"model": "coder", "prompt": "a"})
             assert (response.status_code, error_of(response)["param"]) == (400, "model")
             assert r.router.fleet.health["desk"].state is State.UP
+
+
+async def test_a_gap_waits_in_front_of_what_nobody_sits_in_front_of():
+    async with FakeBackend([FakeModel("coder", ABLE)], flavour="openai", faults=Faults(stall_after=1, times=1)) as fake:
+        config = {"backends": backends({"desk": fake}, max_parallel=1), "server": {"keepalive_s": 0.03}}
+        async with running(config) as r:
+            body = {"model": "coder", "prompt": "a", "stream": True}
+            async with calling(r, COMPLETIONS, body) as first:
+                await first.until(b"data:")
+                plain = asyncio.create_task(r.client.post(COMPLETIONS, json={"model": "coder", "prompt": "plain"}))
+                await waiting(r, 1)
+                gap = {"model": "coder", "prompt": "gap", "suffix": "b"}
+                filled = asyncio.create_task(r.client.post(COMPLETIONS, json=gap))
+                await waiting(r, 2)
+            assert {(await plain).status_code, (await filled).status_code} == {200}
+            assert [request.json["prompt"] for request in fake.requests] == ["a", "gap", "plain"]
