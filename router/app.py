@@ -30,11 +30,13 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
-from router.surfaces.direct import Direct, Endpoint, as_app
+from router.surfaces.auxiliary import auxiliary_routes
+from router.surfaces.completions import COMPLETION_PATHS, completion_endpoint
+from router.surfaces.direct import Direct, Endpoint, as_app, framed
 from router.surfaces.drain import Drain
-from router.surfaces.embeddings import EMBEDDING_PATHS, embedding_endpoint, embedding_routes
+from router.surfaces.embeddings import EMBEDDING_PATHS, embedding_endpoint
 from router.surfaces.explain import explain_routes
-from router.surfaces.generate import CHAT_PATHS, chat_endpoint, chat_routes
+from router.surfaces.generate import CHAT_PATHS, chat_endpoint
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
@@ -109,15 +111,14 @@ def build(
         at_once=(telemetry.record,) if telemetry else (),
     )
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
-    keys = Keys(settings.auth.api_keys)
-    chat = chat_endpoint(answering, max_body_bytes=settings.server.max_body_bytes)
-    embed = embedding_endpoint(relay, drain, max_body_bytes=settings.server.max_body_bytes)
+    keys, limit = Keys(settings.auth.api_keys), settings.server.max_body_bytes
+    busiest = _busiest(answering, limit)
     app = Litestar(
         route_handlers=[
-            *chat_routes(chat),
-            *embedding_routes(embed),
+            *(framed(path, endpoint) for path, endpoint in busiest.items()),
+            *auxiliary_routes(relay, drain, max_body_bytes=limit),
             *model_routes(fleet),
-            *explain_routes(fleet, max_body_bytes=settings.server.max_body_bytes),
+            *explain_routes(fleet, max_body_bytes=limit),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
             *queue_routes(fleet, gate),
             *metrics_routes(counted, fleet, gate=gate, drain=drain),
@@ -129,14 +130,18 @@ def build(
         openapi_config=None,
         logging_config=None,
     )
-    served = RequestIds(_direct(app, chat, embed, keys), recorder)
+    guarded = {path: Guard(as_app(endpoint), keys=keys) for path, endpoint in busiest.items()}
+    served = RequestIds(Direct(app, guarded), recorder)
     return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
 
 
-def _direct(app: ASGIApp, chat: Endpoint, embed: Endpoint, keys: Keys) -> ASGIApp:
-    """The app, with its busiest routes served without the framework."""
-    routes = {**dict.fromkeys(CHAT_PATHS, as_app(chat)), **dict.fromkeys(EMBEDDING_PATHS, as_app(embed))}
-    return Direct(app, {path: Guard(route, keys=keys) for path, route in routes.items()})
+def _busiest(answering: Answering, limit: int) -> dict[str, Endpoint]:
+    """What is served without the framework, but to browsers."""
+    return {
+        **dict.fromkeys(CHAT_PATHS, chat_endpoint(answering, max_body_bytes=limit)),
+        **dict.fromkeys(COMPLETION_PATHS, completion_endpoint(answering, max_body_bytes=limit)),
+        **dict.fromkeys(EMBEDDING_PATHS, embedding_endpoint(answering.relay, answering.drain, max_body_bytes=limit)),
+    }
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:

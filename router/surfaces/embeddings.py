@@ -1,9 +1,5 @@
 """`/v1/embeddings`."""
 
-from typing import Any
-
-from litestar import Request, post
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from router.admission.priority import of_embedding
@@ -22,7 +18,7 @@ from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
 from router.usage.tokenizer import Tokenizer
 
-EMBEDDING_PATHS = ["/v1/embeddings", "/embeddings"]
+EMBEDDING_PATHS = ("/v1/embeddings", "/embeddings")
 """With and without the `/v1` that some clients leave out."""
 DECODED_WARNING = "token ids were decoded as cl100k_base"
 
@@ -62,16 +58,6 @@ def _answer(body: bytes, progress: Progress) -> ASGIApp:
         await send_whole(send, body, explaining(progress))
 
     return answer
-
-
-def embedding_routes(endpoint: Endpoint) -> list[HTTPRouteHandler]:
-    """The embeddings route for whatever does not take the direct way."""
-
-    @post(EMBEDDING_PATHS, status_code=200, include_in_schema=False)
-    async def embeddings(request: Request[Any, Any, Any]) -> ASGIApp:
-        return await endpoint(request.scope, request.receive)
-
-    return [embeddings]
 
 
 async def _as_text(asked: EmbedRequest, progress: Progress, tokenizer: Tokenizer) -> EmbedRequest:

@@ -1,9 +1,5 @@
 """`/v1/chat/completions`."""
 
-from typing import Any
-
-from litestar import Request, post
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope
 
 from router.admission.priority import of_chat
@@ -17,7 +13,7 @@ from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
 
 TASK_HEADER = b"x-turnout-task"
-CHAT_PATHS = ["/v1/chat/completions", "/chat/completions"]
+CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
 """With and without the `/v1` that some clients leave out."""
 
 
@@ -33,13 +29,3 @@ def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
         return answering.answer(asked, wanted, encoder)
 
     return chat
-
-
-def chat_routes(endpoint: Endpoint) -> list[HTTPRouteHandler]:
-    """The chat route for whatever does not take the direct way."""
-
-    @post(CHAT_PATHS, status_code=200, include_in_schema=False)
-    async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
-        return await endpoint(request.scope, request.receive)
-
-    return [chat]

@@ -22,6 +22,7 @@ KEYS = (
     "tool_call_id", "parameters", "properties", "schema", "json_schema", "effort", "task", "options", "think",
     "keep_alive", "num_ctx", "num_predict", "stop", "include_usage", "detail", "strict", "mode", "tools", "refusal",
     "allowed_tools", "custom", "function_call", "functions", "reasoning", "prompt", "audio", "stream", "", "\ud800",
+    "suffix", "echo", "n",
 )  # fmt: skip
 CHANGES = ("alike", "alike", "alike", "other", "remove", "wrap", "object", "copy", "add", "add", "deep")
 
@@ -79,22 +80,42 @@ EMBEDDINGS: list[dict[str, Any]] = [
     {"input": [[1, 2], [3]], "encoding_format": "base64"},
     {"input": [1, 2, 3], "metadata": {"task": "m"}},
 ]
+COMPLETIONS: list[dict[str, Any]] = [
+    {"prompt": "def f("},
+    {"prompt": ["a", "b"], "n": 2, "echo": True, "max_tokens": 3, "logprobs": 1, "stop": "x", "best_of": 2},
+    {"prompt": "def f(", "suffix": "return", "options": {"num_predict": 2, "temperature": 0.1, "stop": ["a"]}},
+    {"prompt": [1, 2], "stream_options": {"include_usage": True}, "metadata": {"task": "m"}, "user": "u", "seed": 1},
+    {"prompt": [[1], [2]], "temperature": 0, "top_p": 1, "logit_bias": {"1": 2}, "keep_alive": 0, "think": True},
+]
+RERANKS: list[dict[str, Any]] = [
+    {"query": "a", "documents": ["a", {"text": "b"}], "top_n": 1, "return_documents": True}
+]
+TOKENS: list[dict[str, Any]] = [{"content": "a b", "with_pieces": True, "add_special": False}]
+BASES = {
+    "/v1/chat/completions": CHATS,
+    "/v1/embeddings": EMBEDDINGS,
+    "/v1/completions": COMPLETIONS,
+    "/v1/rerank": RERANKS,
+    "/tokenize": TOKENS,
+}
+STREAMED = frozenset({"/v1/chat/completions", "/v1/completions"})
+DRAWN = ("/v1/chat/completions",) * 6 + ("/v1/completions",) * 4 + ("/v1/embeddings",) * 2 + ("/v1/rerank", "/tokenize")
 
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[str, bytes]:
     """A route, and a body that was valid before it was mutated."""
     random = draw(st.randoms(use_true_random=True))
-    is_chat = random.random() < 0.75
-    base: dict[str, Any] = copy.deepcopy(random.choice(CHATS if is_chat else EMBEDDINGS))
-    if is_chat and random.random() < 0.5:
+    path = random.choice(DRAWN)
+    base: dict[str, Any] = copy.deepcopy(random.choice(BASES[path]))
+    if path in STREAMED and random.random() < 0.5:
         base["stream"] = True
     for _ in range(draw(st.integers(0, 4))):
         mutate(base, random)
     body = json.dumps({"model": "m", **base}).encode()
     if random.random() < 0.1:
         body = damaged(body, random)
-    return "/v1/chat/completions" if is_chat else "/v1/embeddings", body
+    return path, body
 
 
 def mutate(body: Any, random: Random) -> None:
