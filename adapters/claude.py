@@ -12,13 +12,15 @@ import msgspec
 from adapters.anthropic_sdk.loading import Loading
 from adapters.exchange import Format, OpenReply, Question
 from adapters.reasoning_store import ReasoningStore
+from adapters.series import completing
 from router.canonical import outgoing
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
+from router.canonical.completion import CompletionRequest
 from router.canonical.models import ModelInfo, Probe
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import anthropic_messages
 from router.dialects.anthropic_messages import FOREIGN_REASONING, Listed, Rendered, Traits
-from router.errors import BackendFailed, RejectedByBackend, RouterError, UnsupportedParameter
+from router.errors import BackendFailed, RejectedByBackend, RouterError, UnsupportedParameter, UnsupportedValue
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,14 @@ class Claude(Adapter):
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; raises UnsupportedParameter for what Claude cannot do."""
         return self._chat(request, attempt)
+
+    def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
+        """Asks the prompt as a message of the user; raises UnsupportedParameter for what takes the model itself."""
+        if request.suffix:
+            raise UnsupportedParameter(f"{self.config.name}: Claude fills no gaps in a text", param="suffix")
+        if not all(isinstance(prompt, str) for prompt in request.prompts):
+            raise UnsupportedValue(f"{self.config.name}: Claude takes text, not token ids", param="prompt")
+        return completing(request, lambda single: self.chat(single, attempt))
 
     @asynccontextmanager
     async def _chat(self, request: ChatRequest, attempt: Attempt) -> AsyncGenerator[OpenReply]:

@@ -108,13 +108,13 @@ def build(
         at_once=(telemetry.record,) if telemetry else (),
     )
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s)
-    keys = Keys(settings.auth.api_keys)
-    posted = endpoints(answering, Conversations(), max_body_bytes=settings.server.max_body_bytes)
+    keys, limit = Keys(settings.auth.api_keys), settings.server.max_body_bytes
+    posted = endpoints(answering, Conversations(), max_body_bytes=limit)
     app = Litestar(
         route_handlers=[
             *routes(posted),
             *model_routes(fleet),
-            *explain_routes(fleet, max_body_bytes=settings.server.max_body_bytes),
+            *explain_routes(fleet, max_body_bytes=limit),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
             *queue_routes(fleet, gate),
             *metrics_routes(counted, fleet, gate=gate, drain=drain),

@@ -5,7 +5,8 @@ RouterError                          status  code
 |  |- InvalidJSON                    400     invalid_json
 |  |- InvalidParameter               400     invalid_value
 |  |- UnsupportedParameter           400     unsupported_parameter    next target may take it
-|  |  `- UnsupportedValue            400     unsupported_value
+|  |  |- UnsupportedValue            400     unsupported_value
+|  |  `- UnsupportedOperation        501     unsupported_operation
 |  |- ContextLengthExceeded          400     context_length_exceeded
 |  |- PreviousResponseNotFound       400     previous_response_not_found
 |  |- RejectedByBackend              4xx     (the backend's)
@@ -29,6 +30,7 @@ RouterError                          status  code
    |- BackendUnreachable             502     backend_unreachable
    |- BackendRefusedKey              502     upstream_auth
    |- BackendFailed                  502     backend_error
+   |  `- EndpointMissing             502     backend_error
    |- BackendBusy                    503     backend_busy
    |  |- BackendLoading              503     backend_loading         waited for, if nobody else can serve
    |  `- BackendOverloaded           503     overloaded
@@ -91,6 +93,13 @@ class UnsupportedValue(UnsupportedParameter):
     """The parameter is known to this target, this value of it is not."""
 
     code = "unsupported_value"
+
+
+class UnsupportedOperation(UnsupportedParameter):
+    """This target has nothing for this route; another target may."""
+
+    status = 501
+    code = "unsupported_operation"
 
 
 class ContextLengthExceeded(BadRequest):
@@ -227,6 +236,10 @@ class BackendRefusedKey(BackendError):
 
 class BackendFailed(BackendError):
     """The backend answered with an error of its own or with something unreadable."""
+
+
+class EndpointMissing(BackendFailed):
+    """There is a server, and it has nothing at the address that was asked."""
 
 
 class BackendBusy(BackendError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from router.canonical.adapter import Adapter, Attempt, ContextRules
+from router.canonical.completion import CompletionRequest
 from router.canonical.events import UsageReported
 from router.canonical.models import ModelInfo, canonical_name
 from router.canonical.request import ChatRequest, Profile
@@ -120,7 +121,8 @@ class Contract:
                 refused.append(judged)
         if not refused:
             return chosen
-        progress.too_long = _too_long(max(refused, key=lambda judged: judged.window))
+        param = "prompt" if isinstance(request, CompletionRequest) else "messages"
+        progress.too_long = _too_long(max(refused, key=lambda judged: judged.window), param=param)
         if not kept:
             raise progress.too_long
         is_other = kept[0] is not chosen.candidates[0]
@@ -197,8 +199,8 @@ class Contract:
         return check
 
     def learn(self, candidate: Candidate, request: ChatRequest, progress: Progress) -> None:
-        """What an answer teaches about estimates."""
-        if progress.count is None and request.size not in SIZES:
+        """What an answer teaches about estimates, which are of prompts that a template writes."""
+        if isinstance(request, CompletionRequest) or (progress.count is None and request.size not in SIZES):
             return
         usage = progress.meter.usage if progress.meter else None
         if usage is not None and _is_counted(usage) and not progress.is_cut and not candidate.profile.truncate:
@@ -210,5 +212,5 @@ def _is_counted(usage: UsageReported) -> bool:
     return bool(usage.prompt) and not usage.estimated
 
 
-def _too_long(judged: _Judgement) -> ContextLengthExceeded:
-    return ContextLengthExceeded(refusal(judged.need, judged.window), param="messages")
+def _too_long(judged: _Judgement, *, param: str) -> ContextLengthExceeded:
+    return ContextLengthExceeded(refusal(judged.need, judged.window), param=param)

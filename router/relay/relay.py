@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from router.admission.gate import Gate
 from router.canonical.adapter import Vectors
+from router.canonical.auxiliary import AuxiliaryAnswer, AuxiliaryRequest
+from router.canonical.completion import CompletionRequest
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.errors import RouterError
 from router.relay.answer import Answer
@@ -42,8 +44,9 @@ class Relay:
 
         Raises RouterError before the first content, having tried what may be tried; afterwards only for this answer.
         """
-        progress.operation, progress.request = "chat", request
-        narrow = partial(self._contract.narrowed, request=request, progress=progress)
+        is_text = isinstance(request, CompletionRequest)
+        progress.operation, progress.request = "completions" if is_text else "chat", request
+        narrow = partial(self._contract.narrowed, request=request.longest() if is_text else request, progress=progress)
         work = Chat(request, progress, deliver=deliver, contract=self._contract, tokenizer=self.tokenizer)
         await self._attempts.first_to_serve(wanted, progress, work, narrow=narrow)
 
@@ -68,6 +71,13 @@ class Relay:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
 
+    async def auxiliary(self, request: AuxiliaryRequest, wanted: Wanted, progress: Progress) -> AuxiliaryAnswer:
+        """Does one of the smaller jobs on the first candidate that can; raises RouterError."""
+        progress.operation = request.operation
+        answer = await self._attempts.first_to_serve(wanted, progress, _Auxiliary(request, self._contract))
+        progress.usage = answer.usage
+        return answer
+
 
 @dataclass(frozen=True, slots=True)
 class _Embedding:
@@ -87,6 +97,28 @@ class _Embedding:
         progress.dropped = vectors.dropped
         turn.commit(turn)
         return vectors
+
+    def goes_on(self, turn: Turn, error: RouterError) -> bool:  # noqa: ARG002
+        """There is only one piece."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Auxiliary:
+    """A smaller job as the work that candidates are given."""
+
+    request: AuxiliaryRequest
+    contract: Contract
+    may_compete: bool = False
+
+    async def serve(self, turn: Turn, *, loading: bool) -> AuxiliaryAnswer:
+        meter = turn.progress.meter = Meter()
+        attempt = self.contract.attempt(turn.candidate, self.request.model, loading=loading)
+        answer = await self.contract.adapter(turn.candidate).auxiliary(self.request, attempt)
+        if answer.usage is not None:
+            meter.observe((answer.usage,))
+        turn.commit(turn)
+        return answer
 
     def goes_on(self, turn: Turn, error: RouterError) -> bool:  # noqa: ARG002
         """There is only one piece."""

@@ -1,6 +1,10 @@
 """Whatever is posted for a backend to answer: each path and what answers there."""
 
+from functools import partial
+
 from router.surfaces.answering import Answering
+from router.surfaces.auxiliary import auxiliary_endpoint
+from router.surfaces.completions import completion_endpoint
 from router.surfaces.conversations import Conversations
 from router.surfaces.direct import Endpoint
 from router.surfaces.embeddings import embedding_endpoint
@@ -11,16 +15,19 @@ from router.surfaces.responses import input_endpoint, response_endpoint
 
 def endpoints(answering: Answering, conversations: Conversations, *, max_body_bytes: int) -> dict[str, Endpoint]:
     """By path, with and without the `/v1` that some clients leave out."""
-    limit = max_body_bytes
-    return {
-        **_at("/chat/completions", chat_endpoint(answering, max_body_bytes=limit)),
-        **_at("/embeddings", embedding_endpoint(answering.relay, answering.drain, max_body_bytes=limit)),
-        **_at("/messages", message_endpoint(answering, max_body_bytes=limit)),
-        **_at("/messages/count_tokens", count_endpoint(answering.relay, max_body_bytes=limit)),
-        **_at("/responses", response_endpoint(answering, conversations, max_body_bytes=limit)),
-        **_at("/responses/input_tokens", input_endpoint(answering.relay, conversations, max_body_bytes=limit)),
+    relay, drain, limit = answering.relay, answering.drain, max_body_bytes
+    auxiliary = partial(auxiliary_endpoint, relay=relay, drain=drain, max_body_bytes=limit)
+    found = {
+        "/chat/completions": chat_endpoint(answering, max_body_bytes=limit),
+        "/completions": completion_endpoint(answering, max_body_bytes=limit),
+        "/embeddings": embedding_endpoint(relay, drain, max_body_bytes=limit),
+        "/messages": message_endpoint(answering, max_body_bytes=limit),
+        "/messages/count_tokens": count_endpoint(relay, max_body_bytes=limit),
+        "/responses": response_endpoint(answering, conversations, max_body_bytes=limit),
+        "/responses/input_tokens": input_endpoint(relay, conversations, max_body_bytes=limit),
+        "/rerank": auxiliary("rerank"),
+        "/reranking": auxiliary("rerank"),
+        "/tokenize": auxiliary("tokenize"),
+        "/detokenize": auxiliary("detokenize"),
     }
-
-
-def _at(path: str, endpoint: Endpoint) -> dict[str, Endpoint]:
-    return {f"{prefix}{path}": endpoint for prefix in ("/v1", "")}
+    return {f"{prefix}{path}": endpoint for path, endpoint in found.items() for prefix in ("/v1", "")}

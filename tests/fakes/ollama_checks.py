@@ -57,6 +57,8 @@ def check_capabilities(model: FakeModel, fields: Mapping[str, Any], *, verb: str
         missing.append(f'"{name}" does not support {verb}')
     if fields.get("tools") and "tools" not in model.capabilities:
         missing.append(f"registry.ollama.ai/library/{full_name(name)} does not support tools")
+    if fields.get("suffix") and "insert" not in model.capabilities:
+        missing.append(f"registry.ollama.ai/library/{full_name(name)} does not support insert")
     if fields.get("think") and "thinking" not in model.capabilities:
         missing.append(f'"{name}" does not support thinking')
     if missing:

@@ -23,6 +23,7 @@ KEYS = (
     "keep_alive", "num_ctx", "num_predict", "stop", "include_usage", "detail", "strict", "mode", "tools", "refusal",
     "allowed_tools", "custom", "function_call", "functions", "reasoning", "prompt", "audio", "stream", "", "\ud800",
     "namespace", "call_id", "output", "input", "summary", "action", "encrypted_content",
+    "suffix", "echo", "n",
 )  # fmt: skip
 CHANGES = ("alike", "alike", "alike", "other", "remove", "wrap", "object", "copy", "add", "add", "deep")
 
@@ -114,20 +115,41 @@ RESPONSES: list[dict[str, Any]] = [
         "metadata": {"task": "m"},
     },
 ]  # fmt: skip
-ROUTES = (
-    ("/v1/chat/completions", CHATS),
-    ("/v1/responses", RESPONSES),
-    ("/v1/embeddings", EMBEDDINGS),
+COMPLETIONS: list[dict[str, Any]] = [
+    {"prompt": "def f("},
+    {"prompt": ["a", "b"], "n": 2, "echo": True, "max_tokens": 3, "logprobs": 1, "stop": "x", "best_of": 2},
+    {"prompt": "def f(", "suffix": "return", "options": {"num_predict": 2, "temperature": 0.1, "stop": ["a"]}},
+    {"prompt": [1, 2], "stream_options": {"include_usage": True}, "metadata": {"task": "m"}, "user": "u", "seed": 1},
+    {"prompt": [[1], [2]], "temperature": 0, "top_p": 1, "logit_bias": {"1": 2}, "keep_alive": 0, "think": True},
+]
+RERANKS: list[dict[str, Any]] = [
+    {"query": "a", "documents": ["a", {"text": "b"}], "top_n": 1, "return_documents": True}
+]
+TOKENS: list[dict[str, Any]] = [{"content": "a b", "with_pieces": True, "add_special": False}]
+BASES = {
+    "/v1/chat/completions": CHATS,
+    "/v1/responses": RESPONSES,
+    "/v1/embeddings": EMBEDDINGS,
+    "/v1/completions": COMPLETIONS,
+    "/v1/rerank": RERANKS,
+    "/tokenize": TOKENS,
+}
+STREAMED = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/completions"})
+WEIGHTS = (
+    dict.fromkeys(BASES, 1)
+    | {"/v1/embeddings": 2, "/v1/completions": 4}
+    | dict.fromkeys(("/v1/chat/completions", "/v1/responses"), 6)
 )
+DRAWN = tuple(path for path, weight in WEIGHTS.items() for _ in range(weight))
 
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[str, bytes]:
     """A route, and a body that was valid before it was mutated."""
     random = draw(st.randoms(use_true_random=True))
-    path, bases = random.choices(ROUTES, (3, 3, 2))[0]
-    base: dict[str, Any] = copy.deepcopy(random.choice(bases))
-    if bases is not EMBEDDINGS and random.random() < 0.5:
+    path = random.choice(DRAWN)
+    base: dict[str, Any] = copy.deepcopy(random.choice(BASES[path]))
+    if path in STREAMED and random.random() < 0.5:
         base["stream"] = True
     for _ in range(draw(st.integers(0, 4))):
         mutate(base, random)
