@@ -40,6 +40,7 @@ from router.surfaces.metrics import Counted, labels_from, metrics_routes
 from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
 from router.surfaces.recording import Recorder
+from router.surfaces.responses import kept_routes
 from router.usage.arrears import Arrears
 from router.usage.calibration_file import CalibrationFile
 from router.usage.lessons import Lessons
@@ -109,10 +110,12 @@ def build(
     )
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s)
     keys, limit = Keys(settings.auth.api_keys), settings.server.max_body_bytes
-    posted = endpoints(answering, Conversations(), max_body_bytes=limit)
+    conversations = Conversations(max_bytes=settings.server.kept_responses_bytes)
+    posted = endpoints(answering, conversations, max_body_bytes=limit)
     app = Litestar(
         route_handlers=[
             *routes(posted),
+            *kept_routes(conversations),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=limit),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),

@@ -17,6 +17,7 @@ RouterError                          status  code
 |- UnknownRoute                      404     unknown_route
 |- WrongMethod                       405     method_not_allowed
 |- UnknownModel                      404     model_not_found
+|- UnknownResponse                   404     response_not_found
 |- UnknownBackend                    404     backend_not_found
 |- QueueShareExhausted               429     rate_limit_exceeded      next target is tried
 |- InternalError                     500     internal_error
@@ -161,6 +162,14 @@ class WrongMethod(RouterError):
 class UnknownModel(RouterError):
     status = 404
     code = "model_not_found"
+    kind = "invalid_request_error"
+
+
+class UnknownResponse(RouterError):
+    """A response that was never made here, or is kept no longer."""
+
+    status = 404
+    code = "response_not_found"
     kind = "invalid_request_error"
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from router.dialects.openai_responses import Asked
+from router.dialects.model_name import with_fields
+from router.dialects.openai_responses import Answered, Asked
 
-MAX_BYTES = 64 * 1024 * 1024
 OVERHEAD_BYTES = 500
 """What an item or a response takes besides its text, about."""
 
@@ -21,18 +21,27 @@ _NAMED = msgspec.json.Decoder(_Named)
 
 
 class _Kept(Struct, frozen=True):
-    """One response: the items that were new in its request, its own, and the response that it went on from."""
+    """One response: the items that were new in its request, its own, and the response that it went on from.
+
+    `told` is the response as its client was told of it, without its items.
+    """
 
     owner: str
-    items: tuple[Raw, ...]
+    given: tuple[Raw, ...]
+    output: tuple[Raw, ...]
+    told: Raw
     previous: str | None
     size: int
+
+    @property
+    def items(self) -> tuple[Raw, ...]:
+        return (*self.given, *self.output)
 
 
 class Conversations:
     """The oldest goes first; whatever a response goes on from stays at least as long as that does."""
 
-    def __init__(self, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
@@ -41,26 +50,35 @@ class Conversations:
         """Those of one API key: nobody goes on from another's."""
         return Own(self, owner)
 
-    def keep(self, owner: str, response_id: str, *, items: Sequence[Raw], previous: str | None) -> None:
-        """Keeps a response; its items are copied, so that nothing else of the request stays in memory."""
-        copies = tuple(item.copy() for item in items)
-        size = OVERHEAD_BYTES + sum(len(bytes(item)) + OVERHEAD_BYTES for item in copies)
+    def keep(self, owner: str, given: Sequence[Raw], answer: Answered, *, previous: str | None) -> None:
+        """Keeps a response; all is copied, so that nothing else of the request stays in memory."""
+        asked, output = (tuple(item.copy() for item in items) for items in (given, answer.items))
+        size = OVERHEAD_BYTES + len(answer.told) + sum(len(item) + OVERHEAD_BYTES for item in (*asked, *output))
         if size > self._max_bytes:
             return
-        self._kept[response_id] = _Kept(owner, copies, previous, size)
+        self._drop(answer.id)
+        self._kept[answer.id] = _Kept(owner, asked, output, answer.told.copy(), previous, size)
         self._bytes += size
-        self._touch(response_id)
+        self._touch(answer.id)
         while self._bytes > self._max_bytes:
-            _, gone = self._kept.popitem(last=False)
-            self._bytes -= gone.size
+            self._drop(next(iter(self._kept)))
+
+    def get(self, owner: str, response_id: str) -> _Kept | None:
+        """One response; None for one that is not there, or another's."""
+        kept = self._kept.get(response_id)
+        return kept if kept is not None and kept.owner == owner else None
+
+    def forget(self, owner: str, response_id: str) -> bool:
+        """Whether it was there; whatever went on from it cannot be gone on from any more."""
+        return self.get(owner, response_id) is not None and self._drop(response_id)
 
     def chain(self, owner: str, response_id: str) -> list[_Kept] | None:
         """A response after those that it goes on from; None when one of them is not there."""
         found: list[_Kept] = []
         at: str | None = response_id
         while at is not None:
-            kept = self._kept.get(at)
-            if kept is None or kept.owner != owner:
+            kept = self.get(owner, at)
+            if kept is None:
                 return None
             found.append(kept)
             at = kept.previous
@@ -70,6 +88,11 @@ class Conversations:
     def newest(self, owner: str) -> list[_Kept]:
         """All responses of an owner, the latest used first."""
         return [kept for kept in reversed(self._kept.values()) if kept.owner == owner]
+
+    def _drop(self, response_id: str) -> bool:
+        gone = self._kept.pop(response_id, None)
+        self._bytes -= gone.size if gone is not None else 0
+        return gone is not None
 
     def _touch(self, response_id: str) -> None:
         at: str | None = response_id
@@ -99,11 +122,19 @@ class Own:
                     return item
         return None
 
-    def keep(self, asked: Asked, response_id: str, items: Sequence[Raw]) -> None:
+    def keep(self, asked: Asked, answer: Answered) -> None:
         """Keeps the answer to a request, if the client lets it be kept."""
         if asked.keep:
-            given = (*asked.items, *items)
-            self._conversations.keep(self._owner, response_id, items=given, previous=asked.previous)
+            self._conversations.keep(self._owner, asked.items, answer, previous=asked.previous)
+
+    def response(self, response_id: str) -> bytes | None:
+        """A response as its client was told of it; None for one that is not there."""
+        kept = self._conversations.get(self._owner, response_id)
+        return None if kept is None else with_fields(bytes(kept.told), {"output": kept.output})
+
+    def forget(self, response_id: str) -> bool:
+        """Whether it was there."""
+        return self._conversations.forget(self._owner, response_id)
 
 
 def _id(item: Raw) -> str | None:

@@ -1,14 +1,19 @@
 """`/v1/responses`, and how many tokens a request to it would be."""
 
 from functools import partial
+from typing import Any
 
 import msgspec
+from litestar import Request, Response, delete, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.types import ASGIApp, Receive, Scope
 
 from router.admission.priority import of_chat
 from router.auth import Principal
 from router.dialects import openai_responses
 from router.dialects.openai_responses import Asked
+from router.errors import UnknownResponse, UnsupportedParameter
 from router.relay.progress import Progress
 from router.relay.relay import Relay
 from router.routing.wanted import Wanted, wanted_by
@@ -54,6 +59,34 @@ async def _read(scope: Scope, receive: Receive, own: Own, *, limit: int) -> tupl
     asked = openai_responses.parse_request(await read_body(scope, receive, limit), own)
     task, looks = header(scope, TASK_HEADER), of_chat(stream=asked.chat.stream)
     return asked, wanted_by(asked.chat, task=task, caller=caller, looks=looks)
+
+
+def kept_routes(conversations: Conversations) -> list[HTTPRouteHandler]:
+    """Responses that are kept: looked at and forgotten, by those whose they are."""
+
+    paths = ["/v1/responses/{response_id:str}", "/responses/{response_id:str}"]
+
+    @get(paths, include_in_schema=False)
+    async def look(request: Request[Any, Any, Any], response_id: FromPath[str]) -> Response[bytes]:
+        if request.query_params.get("stream") == "true":
+            raise UnsupportedParameter("streams are not told again here", param="stream")
+        found = own_of(conversations, request.scope).response(response_id)
+        if found is None:
+            raise _unknown(response_id)
+        return Response(found, media_type="application/json")
+
+    @delete(paths, status_code=200, include_in_schema=False)
+    async def forget(request: Request[Any, Any, Any], response_id: FromPath[str]) -> Response[bytes]:
+        if not own_of(conversations, request.scope).forget(response_id):
+            raise _unknown(response_id)
+        body = msgspec.json.encode({"id": response_id, "object": "response", "deleted": True})
+        return Response(body, media_type="application/json")
+
+    return [look, forget]
+
+
+def _unknown(response_id: str) -> UnknownResponse:
+    return UnknownResponse(f"Response with id '{response_id[:100]}' not found.")
 
 
 def own_of(conversations: Conversations, scope: Scope) -> Own:

@@ -136,7 +136,7 @@ def test_signed_reasoning_that_led_to_something_comes_back_byte_for_byte(batches
 @given(answers())
 def test_an_answer_that_breaks_off_is_failed_and_not_kept(batches):
     kept: list[str] = []
-    encoder = openai_responses.Encoder(parsed(), lambda response_id, _: kept.append(response_id))
+    encoder = openai_responses.Encoder(parsed(), lambda answer: kept.append(answer.id))
     stream = b"".join(encoder.encode([event for event in batch if type(event) is not Ended]) for batch in batches)
     ends = [event["type"] for event in events_of(stream + encoder.error(StreamBroken("gone")))][-2:]
     assert (ends, kept) == (["error", "response.failed"], [])

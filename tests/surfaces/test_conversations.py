@@ -2,10 +2,12 @@
 
 from msgspec import Raw
 
+from router.dialects.openai_responses import Answered
 from router.surfaces.conversations import OVERHEAD_BYTES, Conversations
 
 ITEM = 10_000
-SIZE = 2 * OVERHEAD_BYTES + ITEM
+SIZE = 2 * OVERHEAD_BYTES + ITEM + 10
+ROOM = 100 * SIZE
 
 
 def item(name: str) -> Raw:
@@ -14,18 +16,19 @@ def item(name: str) -> Raw:
 
 
 def kept(conversations: Conversations, name: str, previous: str | None = None, owner: str = "me") -> None:
-    conversations.keep(owner, name, items=(item(name),), previous=previous)
+    answer = Answered(name, Raw(b'{"id":"%b"}' % name.encode()), (item(name),))
+    conversations.keep(owner, (), answer, previous=previous)
 
 
 def test_a_conversation_is_all_that_led_to_it_in_order():
-    conversations = Conversations()
+    conversations = Conversations(max_bytes=ROOM)
     for name, previous in (("a", None), ("b", "a"), ("c", "b"), ("d", "b")):
         kept(conversations, name, previous)
     assert conversations.of("me").conversation("d") == [item("a"), item("b"), item("d")]
 
 
 def test_nobody_sees_anothers():
-    conversations = Conversations()
+    conversations = Conversations(max_bytes=ROOM)
     kept(conversations, "a", owner="somebody")
     own = conversations.of("me")
     assert (own.conversation("a"), own.item("a")) == (None, None)
@@ -33,7 +36,7 @@ def test_nobody_sees_anothers():
 
 
 def test_nobody_goes_on_from_anothers_through_their_own():
-    conversations = Conversations()
+    conversations = Conversations(max_bytes=ROOM)
     kept(conversations, "a", owner="somebody")
     kept(conversations, "b", "a")
     assert conversations.of("me").conversation("b") is None
@@ -65,7 +68,34 @@ def test_what_is_larger_than_all_the_room_is_not_kept():
 
 
 def test_an_item_is_found_by_its_own_id_only():
-    conversations = Conversations()
-    conversations.keep("me", "r", items=(Raw(b'{"id":"other","text":"msg_1"}'), Raw(b"[]")), previous=None)
+    conversations = Conversations(max_bytes=ROOM)
+    given = (Raw(b'{"id":"other","text":"msg_1"}'), Raw(b"[]"))
+    conversations.keep("me", given, Answered("r", Raw(b"{}"), ()), previous=None)
     own = conversations.of("me")
     assert (own.item("msg_1"), own.item("other")) == (None, Raw(b'{"id":"other","text":"msg_1"}'))
+
+
+def test_a_response_is_forgotten_by_its_owner_alone_and_its_room_is_free_again():
+    conversations = Conversations(max_bytes=2 * SIZE)
+    kept(conversations, "a")
+    kept(conversations, "b", "a")
+    assert not conversations.of("somebody").forget("a")
+    own = conversations.of("me")
+    assert (own.forget("a"), own.forget("a")) == (True, False)
+    assert (own.response("a"), own.conversation("b")) == (None, None)
+    kept(conversations, "c")
+    assert own.response("b") is not None
+    assert own.response("c") is not None
+
+
+def test_a_response_is_shown_with_its_items():
+    conversations = Conversations(max_bytes=ROOM)
+    kept(conversations, "a")
+    shown = conversations.of("me").response("a")
+    assert shown == b'{"id":"a","output":[%b]}' % bytes(item("a"))
+
+
+def test_without_room_nothing_is_kept():
+    conversations = Conversations(max_bytes=0)
+    kept(conversations, "a")
+    assert conversations.of("me").response("a") is None

@@ -10,7 +10,7 @@ import pytest
 from tests.dialects.responses_reading import events_of, read
 from tests.fakes import FakeBackend, FakeModel, Faults, Scripted
 from tests.running import RunningRouter, running
-from tests.surfaces.asking import CHAT, alias, at, backends
+from tests.surfaces.asking import CHAT, alias, at, backends, error_of
 
 pytestmark = pytest.mark.anyio
 
@@ -237,3 +237,66 @@ async def test_a_broken_stream_that_goes_on_elsewhere_is_one_response(fake, seco
     (item,) = read(response.content).response["output"]
     assert b": resumed on b/able" in response.content
     assert item["content"][0]["text"] == fake.reply
+
+
+async def test_vs_codes_habit_of_sending_only_what_is_new_is_served(fake):
+    """It drops `store`, chains by ids that begin with `resp_`, and sends the results of tools alone."""
+    async with running(at(fake.url)) as r:
+        body = asked("desk/able", tools=[TOOL], instructions="Be brief.", stream=True, input=[QUESTION])
+        first = read((await r.client.post(RESPONSES, json=body)).content).response
+        (call,) = first["output"]
+        result = {"type": "function_call_output", "call_id": call["call_id"], "output": "sun"}
+        body |= {"previous_response_id": first["id"], "input": [result]}
+        second = read((await r.client.post(RESPONSES, json=body)).content).response
+        body |= {"previous_response_id": second["id"], "input": [{"role": "user", "content": "And tomorrow?"}]}
+        third = read((await r.client.post(RESPONSES, json=body)).content).response
+    assert {response["id"][:5] for response in (first, second, third)} == {"resp_"}
+    told = [(message["role"], message.get("content")) for message in fake.requests[-1].json["messages"]]
+    assert told == [
+        ("system", "Be brief."),
+        ("user", "What is the weather?"),
+        ("assistant", None),
+        ("tool", "sun"),
+        ("assistant", "one two three four"),
+        ("user", "And tomorrow?"),
+    ]
+
+
+async def test_what_is_gone_on_from_after_it_was_forgotten_is_an_error_that_clients_know(fake):
+    async with running({**at(fake.url), "server": {"kept_responses_bytes": 0}}) as r:
+        first = (await r.client.post(RESPONSES, json=asked("desk/able"))).json()
+        response = await r.client.post(RESPONSES, json=asked("desk/able", previous_response_id=first["id"]))
+    error = error_of(response)
+    assert (response.status_code, error["code"]) == (400, "previous_response_not_found")
+    assert error["param"] == "previous_response_id"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_response_can_be_looked_at_and_deleted(fake, stream):
+    async with running(at(fake.url)) as r:
+        response = await r.client.post(RESPONSES, json=asked("desk/able", stream=stream, metadata={"a": "b"}))
+        made = read(response.content).response if stream else response.json()
+        place = f"{RESPONSES}/{made['id']}"
+        assert (await r.client.get(place)).json() == made
+        gone = await r.client.delete(place)
+        assert gone.json() == {"id": made["id"], "object": "response", "deleted": True}
+        for missing in (await r.client.get(place), await r.client.delete(place)):
+            assert (missing.status_code, error_of(missing)["code"]) == (404, "response_not_found")
+            assert error_of(missing)["type"] == "invalid_request_error"
+
+
+async def test_nobody_looks_at_or_deletes_anothers_response(fake):
+    config = {**at(fake.url), "auth": {"api_keys": ["the-first-key", "the-second-key"]}}
+    async with running(config) as r:
+        one, two = ({"Authorization": f"Bearer {key}"} for key in ("the-first-key", "the-second-key"))
+        made = (await r.client.post(RESPONSES, json=asked("desk/able"), headers=one)).json()
+        place = f"{RESPONSES}/{made['id']}"
+        assert (await r.client.get(place, headers=two)).status_code == 404
+        assert (await r.client.delete(place, headers=two)).status_code == 404
+        assert (await r.client.get(place, headers=one)).status_code == 200
+
+
+async def test_a_response_that_was_not_to_be_kept_is_not_there(fake):
+    async with running(at(fake.url)) as r:
+        made = (await r.client.post(RESPONSES, json=asked("desk/able", store=False))).json()
+        assert (await r.client.get(f"{RESPONSES}/{made['id']}")).status_code == 404

@@ -5,7 +5,7 @@ from time import time
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from router.canonical.events import (
     Ended,
@@ -29,8 +29,17 @@ from router.dialects.openai_responses.output import CallItem, Item, MessageItem,
 from router.dialects.openai_responses.request import Asked
 from router.errors import RateLimited, RouterError
 
-Keep = Callable[[str, Sequence[Raw]], None]
-"""Told once, when an answer is whole: its id, and its items."""
+
+class Answered(Struct, frozen=True):
+    """A whole response: its id, itself without its items, and those."""
+
+    id: str
+    told: Raw
+    items: Sequence[Raw]
+
+
+Keep = Callable[[Answered], None]
+"""Told once, when an answer is whole."""
 
 _DEFAULTS: Mapping[str, Any] = {
     "instructions": None, "max_output_tokens": None, "metadata": {}, "parallel_tool_calls": True,
@@ -41,7 +50,7 @@ _DEFAULTS: Mapping[str, Any] = {
 _ENDS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def _forget(_: str, __: Sequence[Raw]) -> None:
+def _forget(_: Answered) -> None:
     pass
 
 
@@ -209,10 +218,14 @@ class Encoder:
         """The whole response, which is kept if it is to be."""
         self._begin()
         self._close(*self._open)
-        self._keep(self._id, [Raw(msgspec.json.encode(item)) for item in self._output()])
         if (why := _ENDS.get(self._reason)) is not None:
-            return self._response("incomplete", incomplete_details={"reason": why})
-        return self._response("completed", completed_at=int(time()))
+            response = self._response("incomplete", incomplete_details={"reason": why})
+        else:
+            response = self._response("completed", completed_at=int(time()))
+        told = {key: value for key, value in response.items() if key != "output"}
+        items = [Raw(msgspec.json.encode(item)) for item in response["output"]]
+        self._keep(Answered(self._id, Raw(msgspec.json.encode(told)), items))
+        return response
 
     def _response(self, status: str, **more: Any) -> dict[str, Any]:
         return {
