@@ -1,20 +1,32 @@
 """llama.cpp's own server: OpenAI's chat format with a few habits, plus `/health` and `/props`."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
-from adapters.exchange import Format
+from adapters.exchange import Format, OpenReply, Question
 from adapters.openai_compatible import OpenAICompatible
-from router.canonical.adapter import Attempt, ContextRules
+from adapters.series import completing
+from router.canonical.adapter import Attempt, ContextRules, Reply
+from router.canonical.auxiliary import AuxiliaryAnswer, AuxiliaryRequest
+from router.canonical.completion import CompletionRequest
 from router.canonical.events import Frame
 from router.canonical.models import Glance, ModelInfo, Probe
 from router.canonical.request import ChatRequest, Profile, TextPart
-from router.dialects import openai_chat
+from router.dialects import llama_auxiliary, llama_completion, openai_chat
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, ModelMissing, RejectedByBackend, RouterError, UnsupportedParameter
+from router.errors import (
+    BackendFailed,
+    EndpointMissing,
+    ModelMissing,
+    RejectedByBackend,
+    RouterError,
+    UnsupportedOperation,
+    UnsupportedParameter,
+)
 
 BUDGETS = ("reasoning_budget_tokens", "thinking_budget_tokens")
 
@@ -85,7 +97,7 @@ class _Tokens(Struct):
     tokens: list[int]
 
 
-_UNTOLD = frozenset({"embedding", "thinking"})
+_UNTOLD = frozenset({"embedding", "thinking", "insert"})
 _MODELS = msgspec.json.Decoder(_Models)
 _SLOTS = msgspec.json.Decoder(list[_Slot])
 _COUNTED = msgspec.json.Decoder(_Counted)
@@ -100,6 +112,7 @@ class LlamaCpp(OpenAICompatible):
 
     kind: ClassVar[str] = "llama_cpp"
     strict_end: ClassVar[bool] = True
+    templated: ClassVar[bool] = True
     max_parallel: ClassVar[int] = 4
     rules: ClassVar[ContextRules] = ContextRules(any_name=True)
     glances: ClassVar[bool] = True
@@ -136,11 +149,42 @@ class LlamaCpp(OpenAICompatible):
         if request.has_images and self._vision is False:
             raise UnsupportedParameter(f"the model '{request.model}' does not take images", param="messages")
 
+    def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
+        """Opens the answers to all prompts, one after another, in the server's own format."""
+        return completing(request, lambda single: self._complete(single, attempt))
+
+    def _complete(self, request: CompletionRequest, attempt: Attempt) -> OpenReply:
+        body = llama_completion.render_request(request, attempt.model, attempt.profile)
+        answer = Format(
+            llama_completion.NAME,
+            lambda: llama_completion.StreamDecoder(attempt.shown),
+            lambda body: llama_completion.decode_whole(body, attempt.shown),
+        )
+        path = "/infill" if request.suffix else "/completion"
+        dropped = tuple(name for name in request.unsupported if name == "best_of")
+        question = Question(path, body, attempt.model, request.stream, dropped, attempt.loading)
+        return OpenReply(self.upstream, question, answer)
+
+    async def auxiliary(self, request: AuxiliaryRequest, attempt: Attempt) -> AuxiliaryAnswer:
+        """Raises UnsupportedOperation for documents to order where the server was not started for that."""
+        path, body = llama_auxiliary.render(request, attempt.model)
+        try:
+            async with self.upstream.post(path, body, model=attempt.model, loading=attempt.loading) as exchange:
+                answer = await exchange.body()
+        except EndpointMissing:
+            raise UnsupportedOperation(f"{self.config.name} is too old for {request.operation}") from None
+        try:
+            return llama_auxiliary.decode(request, answer)
+        except BackendFailed as error:
+            raise BackendFailed(f"{self.config.name}: {error.message}") from None
+
     async def prompt_tokens(self, request: ChatRequest, attempt: Attempt, *, timeout_s: float) -> int | None:
         """By the server's own count; one too old for that writes the prompt out and counts its tokens."""
         try:
-            body = self.rendered(request, attempt)
             async with asyncio.timeout(timeout_s):
+                if isinstance(request, CompletionRequest):
+                    return await self._text_tokens(request, timeout_s)
+                body = self.rendered(request, attempt)
                 return await self._counted(body, timeout_s, has_images=request.has_images)
         except (RouterError, TimeoutError, *UNREADABLE):
             return None
@@ -153,9 +197,17 @@ class LlamaCpp(OpenAICompatible):
             if has_images:
                 return None
         answer = await self.upstream.fetch("POST", "/apply-template", body, timeout_s=timeout_s)
-        asked = {"content": _PROMPT.decode(answer).prompt, "add_special": True}
-        answer = await self.upstream.fetch("POST", "/tokenize", msgspec.json.encode(asked), timeout_s=timeout_s)
-        return len(_TOKENS.decode(answer).tokens)
+        return await self._tokens(_PROMPT.decode(answer).prompt, timeout_s)
+
+    async def _text_tokens(self, request: CompletionRequest, timeout_s: float) -> int:
+        """The tokens of all prompts, and of the text after a gap."""
+        texts = [*(prompt for prompt in request.prompts if isinstance(prompt, str)), request.suffix or ""]
+        ids = sum(len(prompt) for prompt in request.prompts if not isinstance(prompt, str))
+        return ids + sum([await self._tokens(text, timeout_s) for text in texts if text])
+
+    async def _tokens(self, text: str, timeout_s: float) -> int:
+        asked = msgspec.json.encode({"content": text, "add_special": True})
+        return len(_TOKENS.decode(await self.upstream.fetch("POST", "/tokenize", asked, timeout_s=timeout_s)).tokens)
 
     def format(self, request: ChatRequest, attempt: Attempt) -> Format:
         """A whole answer to a prefilled turn repeats the prefill, which no other server does: it is taken off."""

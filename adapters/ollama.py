@@ -10,8 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from adapters.exchange import Format, OpenReply, Question
+from adapters.series import completing
 from adapters.upstream import Upstream
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
+from router.canonical.completion import CompletionRequest
 from router.canonical.models import Glance, ModelInfo, Probe, canonical_name, is_passed_on
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import ollama
@@ -104,12 +106,17 @@ class Ollama(Adapter):
 
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; entering it raises UnsupportedParameter for what Ollama cannot do."""
-        answer = Format(
-            ollama.NAME,
-            lambda: ollama.StreamDecoder(attempt.shown),
-            lambda body: ollama.decode_whole(body, attempt.shown),
-        )
-        return OpenReply(self.upstream, lambda: self._question(request, attempt), answer)
+        return OpenReply(self.upstream, lambda: self._question(request, attempt), _format(attempt))
+
+    def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
+        """Opens the answers to all prompts, one after another; raises UnsupportedParameter for what it cannot."""
+        return completing(request, lambda single: self._complete(single, attempt))
+
+    def _complete(self, request: CompletionRequest, attempt: Attempt) -> OpenReply:
+        model, stream = attempt.model, request.stream
+        rendered = ollama.render_generate(request, model, attempt.profile, capabilities=self._known(model))
+        question = Question("/api/generate", rendered.body, model, stream, rendered.dropped, attempt.loading)
+        return OpenReply(self.upstream, question, _format(attempt))
 
     async def _question(self, request: ChatRequest, attempt: Attempt) -> Question:
         capabilities, profile = self._known(attempt.model), attempt.profile
@@ -227,6 +234,14 @@ class Ollama(Adapter):
 
     async def aclose(self) -> None:
         await self.upstream.aclose()
+
+
+def _format(attempt: Attempt) -> Format:
+    return Format(
+        ollama.NAME,
+        lambda: ollama.StreamDecoder(attempt.shown),
+        lambda body: ollama.decode_whole(body, attempt.shown),
+    )
 
 
 def _stays_s(tag: _Tag) -> float | None:

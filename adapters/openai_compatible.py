@@ -1,7 +1,7 @@
 """Any server that speaks OpenAI's API: vLLM, LM Studio, a cloud, another router."""
 
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 from msgspec import Struct
@@ -9,11 +9,12 @@ from msgspec import Struct
 from adapters.exchange import Format, OpenReply, Question
 from adapters.upstream import Upstream
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
+from router.canonical.completion import CompletionRequest
 from router.canonical.models import ModelInfo, Probe
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
-from router.dialects import openai_chat, openai_embeddings
+from router.dialects import openai_chat, openai_completions, openai_embeddings
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, RejectedByBackend, UnsupportedParameter
+from router.errors import BackendFailed, EndpointMissing, RejectedByBackend, UnsupportedParameter
 
 KEEP_ALIVE_S = 3.0
 """uvicorn and llama.cpp close idle connections after 5 seconds."""
@@ -39,6 +40,8 @@ class OpenAICompatible(Adapter):
 
     kind: ClassVar[str] = "openai"
     strict_end: ClassVar[bool] = False
+    templated: ClassVar[bool] = False
+    """Whether thinking is switched off in its chat template."""
     rules: ClassVar[ContextRules] = ContextRules(cuts=True)
 
     def __init__(self, config: BackendConfig) -> None:
@@ -48,13 +51,29 @@ class OpenAICompatible(Adapter):
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; raises UnsupportedParameter for a request that this dialect cannot say."""
         body = self.rendered(request, attempt)
-        question = Question("/v1/chat/completions", body, attempt.model, request.stream, loading=attempt.loading)
+        dropped = () if request.wire.dialect == openai_chat.NAME else request.unsupported
+        question = Question(
+            "/v1/chat/completions", body, attempt.model, request.stream, dropped, loading=attempt.loading
+        )
         return OpenReply(self.upstream, question, self.format(request, attempt))
+
+    def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
+        """Opens an answer; entering it raises UnsupportedParameter where the server only chats."""
+        body = openai_completions.render_request(request, attempt.model, attempt.profile)
+        choices = len(request.prompts) * request.n
+        answer = Format(
+            openai_completions.NAME,
+            lambda: openai_completions.StreamDecoder(attempt.shown, choices=choices, strict_end=self.strict_end),
+            lambda body: openai_completions.decode_whole(body, attempt.shown),
+        )
+        question = Question("/v1/completions", body, attempt.model, request.stream, loading=attempt.loading)
+        return _Completion(self.upstream, question, answer)
 
     def rendered(self, request: ChatRequest, attempt: Attempt) -> bytes:
         """The body of a chat request; raises UnsupportedParameter for one that this dialect cannot say."""
-        overrides = self.overrides(request, attempt.profile)
-        return openai_chat.render_request(request, attempt.model, attempt.profile, overrides)
+        asked = openai_chat.spoken(request, templated=self.templated)
+        overrides = self.overrides(asked, attempt.profile)
+        return openai_chat.render_request(asked, attempt.model, attempt.profile, overrides)
 
     def format(self, request: ChatRequest, attempt: Attempt) -> Format:
         """How this server's answers are read."""
@@ -137,3 +156,15 @@ class OpenAICompatible(Adapter):
 
     async def aclose(self) -> None:
         await self.upstream.aclose()
+
+
+class _Completion(OpenReply):
+    """Many servers have chats alone: that they do not know the address is no failure of theirs."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await super().__aenter__()
+        except EndpointMissing:
+            raise UnsupportedParameter(
+                f"{self._upstream.name} has no text completions: use /v1/chat/completions", param="model"
+            ) from None

@@ -19,7 +19,6 @@ from router.admission.gate import Gate
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.caller import Priority
 from router.canonical.request import Profile
-from router.dialects.openai_chat import render_error
 from router.keeping import Keeping, keeping_of
 from router.lanes import lanes_of, tell
 from router.live import Live
@@ -38,18 +37,18 @@ from router.surfaces.admin.api import Api
 from router.surfaces.admin.docs import openapi
 from router.surfaces.admin.routes import api_routes
 from router.surfaces.answering import Answering
-from router.surfaces.direct import Direct, Endpoint, as_app
-from router.surfaces.door import Door
+from router.surfaces.conversations import Conversations
+from router.surfaces.direct import Direct, routes
 from router.surfaces.drain import Drain
-from router.surfaces.embeddings import EMBEDDING_PATHS, embedding_endpoint, embedding_routes
+from router.surfaces.endpoints import endpoints
 from router.surfaces.explain import explain_routes
-from router.surfaces.generate import CHAT_PATHS, chat_endpoint, chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
 from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
 from router.surfaces.recording import Recorder
+from router.surfaces.responses import kept_routes
 from router.usage.arrears import Arrears
 from router.usage.calibration_file import CalibrationFile
 from router.usage.lessons import Lessons
@@ -62,11 +61,11 @@ from router.usage.tokenizer import Tokenizer
 CLOSE_TIMEOUT_S = 5.0
 USUAL_PARALLEL = 32
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
-EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
-                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
-                   "x-turnout-context", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
-                   "x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
-                   "x-ratelimit-reset-tokens"]  # fmt: skip
+EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "x-turnout-backend", "x-turnout-model",
+                   "x-turnout-attempts", "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning",
+                   "x-turnout-usage", "x-turnout-context", "x-ratelimit-limit-requests",
+                   "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", "x-ratelimit-limit-tokens",
+                   "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +80,6 @@ class Router:
     arrears: Arrears
     reload: Reload
     storage: Storage | None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """The busiest routes."""
-
-    chat: Endpoint
-    embed: Endpoint
 
 
 class Telemetry(Tracing, Protocol):
@@ -128,14 +119,13 @@ def build(
     relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
     arrears, traced = Arrears(tokenizer), (telemetry.record,) if telemetry else ()
     told = (counted.requests.record, fleet.learn, *_sinks(settings, storage), *sinks)
-    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
-    direct = Endpoints(
-        chat_endpoint(answering, max_body_bytes=limit), embedding_endpoint(relay, drain, max_body_bytes=limit)
-    )
+    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s)
+    conversations = Conversations(max_bytes=settings.server.kept_responses_bytes)
+    posted = endpoints(answering, conversations, max_body_bytes=limit)
     reload = Reload(Parts(fleet, gate, prober, kept.locks), Live(settings), partial(_rebuilt, fleet, optional=optional))
-    routes = [
-        *chat_routes(direct.chat),
-        *embedding_routes(direct.embed),
+    handlers = [
+        *routes(posted),
+        *kept_routes(conversations),
         *model_routes(fleet),
         *explain_routes(relay, max_body_bytes=limit),
         *health_routes(fleet, drain, storage, in_force=reload.live),
@@ -149,8 +139,9 @@ def build(
         _learning(lessons, learned),
         reload.running,
     )
-    app = _litestar(settings, routes, api=Api(fleet, kept.door, storage), lifespan=lifespan)
-    served = RequestIds(_direct(app, direct, kept.door), Recorder(told, arrears, at_once=traced))
+    app = _litestar(settings, handlers, api=Api(fleet, kept.door, storage), lifespan=lifespan)
+    direct = Direct(app, posted, guard=partial(Guard, door=kept.door))
+    served = RequestIds(direct, Recorder(told, arrears, at_once=traced))
     app = telemetry.wrap(served) if telemetry else served
     return Router(app, fleet, prober, drain, tokenizer, arrears, reload, storage)
 
@@ -175,13 +166,6 @@ def _litestar(
         state=State({"api": api}),
         logging_config=None,
     )
-
-
-def _direct(app: ASGIApp, direct: Endpoints, door: Door) -> ASGIApp:
-    """The app, with its busiest routes served without the framework."""
-    chat, embed = as_app(direct.chat), as_app(direct.embed)
-    routes = {**dict.fromkeys(CHAT_PATHS, chat), **dict.fromkeys(EMBEDDING_PATHS, embed)}
-    return Direct(app, {path: Guard(route, door) for path, route in routes.items()})
 
 
 def _rebuilt(fleet: Fleet, settings: Settings, *, optional: frozenset[str]) -> Fleet:

@@ -5,8 +5,10 @@ RouterError                          status  code
 |  |- InvalidJSON                    400     invalid_json
 |  |- InvalidParameter               400     invalid_value
 |  |- UnsupportedParameter           400     unsupported_parameter    next target may take it
-|  |  `- UnsupportedValue            400     unsupported_value
+|  |  |- UnsupportedValue            400     unsupported_value
+|  |  `- UnsupportedOperation        501     unsupported_operation
 |  |- ContextLengthExceeded          400     context_length_exceeded
+|  |- PreviousResponseNotFound       400     previous_response_not_found
 |  |- RejectedByBackend              4xx     (the backend's)
 |  |- AlreadyExists                  409     already_exists
 |  |- BodyTooLarge                   413     request_too_large
@@ -26,6 +28,7 @@ RouterError                          status  code
 |- UnknownRoute                      404     unknown_route
 |- WrongMethod                       405     method_not_allowed
 |- UnknownModel                      404     model_not_found
+|- UnknownResponse                   404     response_not_found
 |- UnknownBackend                    404     backend_not_found
 |- QueueShareExhausted               429     rate_limit_exceeded      next target is tried
 |- InternalError                     500     internal_error
@@ -42,6 +45,7 @@ RouterError                          status  code
    |- BackendUnreachable             502     backend_unreachable
    |- BackendRefusedKey              502     upstream_auth
    |- BackendFailed                  502     backend_error
+   |  `- EndpointMissing             502     backend_error
    |- BackendBusy                    503     backend_busy
    |  |- BackendLoading              503     backend_loading         waited for, if nobody else can serve
    |  `- BackendOverloaded           503     overloaded
@@ -106,9 +110,22 @@ class UnsupportedValue(UnsupportedParameter):
     code = "unsupported_value"
 
 
+class UnsupportedOperation(UnsupportedParameter):
+    """This target has nothing for this route; another target may."""
+
+    status = 501
+    code = "unsupported_operation"
+
+
 class ContextLengthExceeded(BadRequest):
     code = "context_length_exceeded"
     retryable = True
+
+
+class PreviousResponseNotFound(BadRequest):
+    """What a request goes on from was never answered here, or is kept no longer: it has to be sent whole."""
+
+    code = "previous_response_not_found"
 
 
 class RejectedByBackend(BadRequest):
@@ -221,6 +238,14 @@ class UnknownModel(RouterError):
     kind = "invalid_request_error"
 
 
+class UnknownResponse(RouterError):
+    """A response that was never made here, or is kept no longer."""
+
+    status = 404
+    code = "response_not_found"
+    kind = "invalid_request_error"
+
+
 class UnknownBackend(RouterError):
     status = 404
     code = "backend_not_found"
@@ -312,6 +337,10 @@ class BackendRefusedKey(BackendError):
 
 class BackendFailed(BackendError):
     """The backend answered with an error of its own or with something unreadable."""
+
+
+class EndpointMissing(BackendFailed):
+    """There is a server, and it has nothing at the address that was asked."""
 
 
 class BackendBusy(BackendError):

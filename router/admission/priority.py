@@ -24,6 +24,11 @@ def of_chat(*, stream: bool) -> Priority:
     return Priority.INTERACTIVE if stream else Priority.NORMAL
 
 
+def of_completion(*, stream: bool, infills: bool) -> Priority:
+    """How a text completion looks: whoever has a gap filled sits in front of it."""
+    return Priority.INTERACTIVE if infills else of_chat(stream=stream)
+
+
 def of_embedding(inputs: int) -> Priority:
     """How a request for embeddings looks: one text is somebody's search, many are an import."""
     return Priority.BATCH if inputs >= MANY_INPUTS else Priority.NORMAL

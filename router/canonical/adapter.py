@@ -7,9 +7,12 @@ from typing import ClassVar, Protocol
 
 from msgspec import Raw, Struct
 
+from router.canonical.auxiliary import AuxiliaryAnswer, AuxiliaryRequest
+from router.canonical.completion import CompletionRequest
 from router.canonical.events import Frame, UsageReported
 from router.canonical.models import Glance, ModelInfo, Probe, canonical_name
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
+from router.errors import UnsupportedOperation
 
 ALL_MODELS = "*"
 
@@ -139,6 +142,14 @@ class Adapter(ABC):
     @abstractmethod
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; leaving the context closes the connection and so stops the generation."""
+
+    def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:  # noqa: ARG002
+        """Opens an answer to a text completion, as `chat` does; raises UnsupportedOperation where there are none."""
+        raise UnsupportedOperation(f"{self.config.name} has no text completions: use /v1/chat/completions")
+
+    async def auxiliary(self, request: AuxiliaryRequest, attempt: Attempt) -> AuxiliaryAnswer:  # noqa: ARG002
+        """Does one of the smaller jobs; raises UnsupportedOperation where it cannot be done."""
+        raise UnsupportedOperation(f"{self.config.name} does not offer {request.operation}: a llama.cpp server may")
 
     @abstractmethod
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:

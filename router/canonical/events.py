@@ -20,6 +20,13 @@ class TextDelta(Event, frozen=True, gc=False):
     choice: int = 0
 
 
+class Echoed(Event, frozen=True, gc=False):
+    """The prompt, told once more before the answer to it: no backend said it."""
+
+    text: str
+    choice: int = 0
+
+
 class ReasoningDelta(Event, frozen=True, gc=False):
     text: str
     choice: int = 0

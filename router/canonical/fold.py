@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from router.canonical.events import (
+    Echoed,
     Event,
     Finished,
     LogprobsReported,
@@ -114,7 +115,7 @@ def _absorb(choices: dict[int, _OpenChoice], event: Event) -> None:
         return
     choice = choices.get(index) or choices.setdefault(index, _OpenChoice(index))
     match event:
-        case TextDelta():
+        case TextDelta() | Echoed():
             choice.text.append(event.text)
         case ReasoningDelta():
             choice.reasoning.append(event.text)

@@ -16,10 +16,12 @@ from router.errors import (
     BackendRefusedKey,
     BackendTimeout,
     ContextLengthExceeded,
+    EndpointMissing,
     ModelMissing,
     RateLimited,
     RejectedByBackend,
     RouterError,
+    UnsupportedOperation,
     UnsupportedParameter,
 )
 
@@ -42,7 +44,9 @@ _INCAPABLE = re.compile(
     re.IGNORECASE,
 )
 _LOADING = re.compile(r"\bloading (the )?model\b|\bmodel is (still )?(being loaded|loading)\b", re.IGNORECASE)
-_ABOUT = {"tools": "tools", "thinking": "reasoning_effort", "chat": "model", "generate": "model"}
+_ABOUT = {"tools": "tools", "thinking": "reasoning_effort", "chat": "model", "generate": "model", "insert": "suffix"}
+_NO_INFILL = re.compile(r"^infill is not supported", re.IGNORECASE)
+_NO_RERANK = re.compile(r"does not support reranking", re.IGNORECASE)
 _CLIENT_MISTAKE = re.compile(
     r"Missing 'role'|'messages' is required|Unknown reasoning format"
     r"|is too large to process|--jinja|^invalid format:|^option \"[^\"]*\" must be|unsupported content",
@@ -103,14 +107,18 @@ def classify(answer: ErrorAnswer, *, backend: str, model: str) -> RouterError:
     if answer.status != 429 and (found := _INCAPABLE.search(answer.message)):
         return UnsupportedParameter(said, param=_ABOUT.get((found["ability"] or "").lower(), "messages"))
     if answer.status >= 500:
-        return _server_failure(answer, said)
+        return _server_failure(answer, said, backend=backend, model=model)
     return _client_failure(answer, said, backend=backend, model=model)
 
 
-def _server_failure(answer: ErrorAnswer, said: str) -> RouterError:
+def _server_failure(answer: ErrorAnswer, said: str, *, backend: str, model: str) -> RouterError:
     if answer.status == 503:
         busy = BackendLoading if _LOADING.search(answer.message) else BackendBusy
         return busy(said, retry_after=answer.retry_after or BUSY_RETRY_AFTER_S)
+    if answer.status == 501 and _NO_INFILL.search(answer.message):
+        return UnsupportedParameter(f"{backend}: the model '{model}' fills no gaps in a text", param="suffix")
+    if answer.status == 501 and _NO_RERANK.search(answer.message):
+        return UnsupportedOperation(f"{backend} does not offer rerank: start it with --reranking")
     if answer.status == 501 or _CLIENT_MISTAKE.search(answer.message):
         return RejectedByBackend(said)
     if answer.status == 504:
@@ -125,7 +133,7 @@ def _client_failure(answer: ErrorAnswer, said: str, *, backend: str, model: str)
         case 400 | 404 if answer.is_json and _NO_SUCH_MODEL.search(f"{answer.code} {answer.message}"):
             return ModelMissing(f"The model '{model}' does not exist on {backend}.", param="model")
         case 404 | 405:
-            return BackendFailed(f"{backend} has no such endpoint: check its type and url")
+            return EndpointMissing(f"{backend} has no such endpoint: check its type and url")
         case 408:
             return BackendTimeout(said)
         case 429:

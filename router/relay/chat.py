@@ -1,13 +1,15 @@
-"""A chat completion as the work that candidates are given."""
+"""A chat, or a text completion, as the work that candidates are given."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from msgspec.structs import replace
 
-from router.canonical.adapter import Reply
+from router.canonical.adapter import Adapter, Attempt, Reply
+from router.canonical.completion import CompletionRequest
 from router.canonical.events import Frame
 from router.canonical.request import ChatRequest
 from router.canonical.thinking import Splitter, splitter
@@ -17,6 +19,7 @@ from router.relay.contract import Contract
 from router.relay.progress import Progress
 from router.relay.resume import Earlier, is_resumable
 from router.relay.turn import Turn
+from router.routing.plan import Candidate
 from router.usage.estimate import settled
 from router.usage.meter import Meter
 from router.usage.tokenizer import Tokenizer
@@ -63,7 +66,7 @@ class Chat:
         meter = progress.meter = Meter() if earlier is None else earlier.meter()
         turn.began = asyncio.get_running_loop().time() if request.stream else None
         attempt = self._contract.attempt(turn.candidate, request.model, loading=loading)
-        async with adapter.chat(asked, attempt) as reply:
+        async with _opened(adapter, asked, attempt) as reply:
             progress.dropped = reply.dropped
             batches = reply.batches() if earlier is None else earlier.spliced(reply.batches(), target.backend)
             first = await (first_content(batches) if request.stream else all_frames(batches))
@@ -86,10 +89,16 @@ class Chat:
             logger.warning("a stream goes on elsewhere: %s", note)
             self._progress.resumed += 1
             return Answer(reply, first, batches=batches, meter=meter, handling=Handling(bill, note=note))
-        split = splitter(candidate.profile.split_thinking, candidate.target.model, live=self._request.stream)
+        split = self._splits(candidate)
         self._splitter = split
         check = self._contract.check(candidate, self._request, turn.progress)
         return Answer(reply, first, batches=batches, meter=meter, handling=Handling(bill, split, check))
+
+    def _splits(self, candidate: Candidate) -> Splitter | None:
+        """What takes thinking out of the text; nobody but a chat's template makes a model think in tags."""
+        if isinstance(self._request, CompletionRequest):
+            return None
+        return splitter(candidate.profile.split_thinking, candidate.target.model, live=self._request.stream)
 
     def goes_on(self, turn: Turn, error: RouterError) -> bool:
         """Only where plain text was told and nothing else: no thinking, no tool call, no end.
@@ -117,3 +126,9 @@ class Chat:
             before = self._earlier
             self._earlier = Earlier(text, tokens, before.prompt if before else prompt, broken.first_content_at)
         return self._earlier
+
+
+def _opened(adapter: Adapter, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
+    if isinstance(request, CompletionRequest):
+        return adapter.complete(request, attempt)
+    return adapter.chat(request, attempt)

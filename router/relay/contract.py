@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from router.canonical.adapter import Adapter, Attempt, ContextRules
+from router.canonical.completion import CompletionRequest
 from router.canonical.events import UsageReported
 from router.canonical.models import ModelInfo, canonical_name
 from router.canonical.request import ChatRequest, Profile
@@ -125,7 +126,8 @@ class Contract:
                 refused.append(judged)
         if not refused:
             return chosen
-        progress.too_long = _too_long(max(refused, key=lambda judged: judged.window))
+        param = "prompt" if isinstance(request, CompletionRequest) else "messages"
+        progress.too_long = _too_long(max(refused, key=lambda judged: judged.window), param=param)
         if not kept:
             raise progress.too_long
         return replace(chosen, candidates=tuple(kept), reason=_reason(chosen, kept))
@@ -169,6 +171,19 @@ class Contract:
                 kept.append(replace(candidate, note=", ".join(filter(None, (candidate.note, close)))))
         return replace(chosen, candidates=tuple(kept), rejected=tuple(rejected), reason=_reason(chosen, kept))
 
+    async def prompt_usage(self, candidate: Candidate, request: ChatRequest) -> UsageReported:
+        """The tokens of a prompt, by the backend's own count where it makes one, else estimated."""
+        adapter = self._fleet.adapters.get(candidate.target.backend)
+        if adapter is not None and candidate.readiness is not Readiness.DOWN:
+            attempt = self.attempt(candidate, request.model)
+            if (exact := await adapter.prompt_tokens(request, attempt, timeout_s=COUNT_S)) is not None:
+                return UsageReported(prompt=exact)
+        count = await prompt_count(request, self._tokenizer)
+        if adapter is None:
+            return UsageReported(prompt=count.tokens, estimated=True)
+        ratio = self.lessons.calibration.ratio(self._kind(candidate, foreign=count.foreign))
+        return UsageReported(prompt=count.corrected(ratio)[0], estimated=True)
+
     def _kind(self, candidate: Candidate, *, foreign: bool = False) -> Kind:
         return Kind(self.adapter(candidate).kind, canonical_name(candidate.target.model), foreign)
 
@@ -209,8 +224,8 @@ class Contract:
         return check
 
     def learn(self, candidate: Candidate, request: ChatRequest, progress: Progress) -> None:
-        """What an answer teaches about estimates."""
-        if progress.count is None and request.size not in SIZES:
+        """What an answer teaches about estimates, which are of prompts that a template writes."""
+        if isinstance(request, CompletionRequest) or (progress.count is None and request.size not in SIZES):
             return
         usage = progress.meter.usage if progress.meter else None
         if usage is not None and _is_counted(usage) and not progress.is_cut and not candidate.profile.truncate:
@@ -229,5 +244,5 @@ def _is_counted(usage: UsageReported) -> bool:
     return bool(usage.prompt) and not usage.estimated
 
 
-def _too_long(judged: _Judgement) -> ContextLengthExceeded:
-    return ContextLengthExceeded(refusal(judged.need, judged.window), param="messages")
+def _too_long(judged: _Judgement, *, param: str) -> ContextLengthExceeded:
+    return ContextLengthExceeded(refusal(judged.need, judged.window), param=param)

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from router.admission.gate import Gate
 from router.canonical.adapter import Vectors
+from router.canonical.auxiliary import AuxiliaryAnswer, AuxiliaryRequest
+from router.canonical.completion import CompletionRequest
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.errors import RouterError
 from router.relay.answer import Answer
@@ -44,8 +46,9 @@ class Relay:
 
         Raises RouterError before the first content, having tried what may be tried; afterwards only for this answer.
         """
-        progress.operation, progress.request = "chat", request
-        narrow = partial(self._contract.narrowed, request=request, progress=progress)
+        is_text = isinstance(request, CompletionRequest)
+        progress.operation, progress.request = "completions" if is_text else "chat", request
+        narrow = partial(self._contract.narrowed, request=request.longest() if is_text else request, progress=progress)
         work = Chat(request, progress, deliver=deliver, contract=self._contract, tokenizer=self.tokenizer)
         await self._attempts.first_to_serve(wanted, progress, work, narrow=narrow)
 
@@ -53,6 +56,18 @@ class Relay:
         """Where a request would go, and who is out of question for what; nothing is sent and nothing learned."""
         chosen = self.fleet.plan(wanted, now=asyncio.get_running_loop().time())
         return await self._contract.foreseen(chosen, request)
+
+    async def prompt_tokens(self, request: ChatRequest, wanted: Wanted, progress: Progress) -> int:
+        """How many tokens a prompt is for the candidate that would be asked first, by its own count or estimated.
+
+        Raises RouterError where planning would make the request fail.
+        """
+        chosen = self.fleet.plan(wanted, now=asyncio.get_running_loop().time())
+        progress.reason = chosen.reason
+        first = chosen.candidates[0]
+        progress.backend, progress.model = first.target.backend, first.target.model
+        progress.usage = await self._contract.prompt_usage(first, request)
+        return progress.usage.prompt or 0
 
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:
         """Embeds the inputs on the first candidate that can; raises RouterError."""
@@ -62,6 +77,13 @@ class Relay:
         if progress.meter is not None:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
+
+    async def auxiliary(self, request: AuxiliaryRequest, wanted: Wanted, progress: Progress) -> AuxiliaryAnswer:
+        """Does one of the smaller jobs on the first candidate that can; raises RouterError."""
+        progress.operation = request.operation
+        answer = await self._attempts.first_to_serve(wanted, progress, _Auxiliary(request, self._contract))
+        progress.usage = answer.usage
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +104,28 @@ class _Embedding:
         progress.dropped = vectors.dropped
         turn.commit(turn)
         return vectors
+
+    def goes_on(self, turn: Turn, error: RouterError) -> bool:  # noqa: ARG002
+        """There is only one piece."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Auxiliary:
+    """A smaller job as the work that candidates are given."""
+
+    request: AuxiliaryRequest
+    contract: Contract
+    may_compete: bool = False
+
+    async def serve(self, turn: Turn, *, loading: bool) -> AuxiliaryAnswer:
+        meter = turn.progress.meter = Meter()
+        attempt = self.contract.attempt(turn.candidate, self.request.model, loading=loading)
+        answer = await self.contract.adapter(turn.candidate).auxiliary(self.request, attempt)
+        if answer.usage is not None:
+            meter.observe((answer.usage,))
+        turn.commit(turn)
+        return answer
 
     def goes_on(self, turn: Turn, error: RouterError) -> bool:  # noqa: ARG002
         """There is only one piece."""

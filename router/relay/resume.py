@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from router.canonical.completion import CompletionRequest
 from router.canonical.events import Event, Frame, ReasoningDelta, ReasoningSigned, Started, UsageReported
 from router.canonical.request import ChatRequest, Profile
 from router.dialects.openai_chat import continued
@@ -67,13 +68,14 @@ def is_resumable(request: ChatRequest, profile: Profile, error: RouterError) -> 
     """Whether another backend could go on with a stream of this request.
 
     Not where a grammar begins with the answer (a response format), where several answers are told at once, where
-    every token has to be told of, nor where the client had begun the answer already.
+    every token has to be told of, nor where the client had begun the answer already, as every text completion has.
     """
     return (
         profile.resume
         and request.stream
         and isinstance(error, BackendError)
         and request.n == 1
+        and not isinstance(request, CompletionRequest)
         and not request.logprobs
         and (request.response_format is None or request.response_format.kind == "text")
         and request.messages[-1].role != "assistant"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.canonical.caller import NOBODY, Caller, Priority
+from router.canonical.completion import CompletionRequest
 from router.canonical.request import ChatRequest, Message
 
 
@@ -22,6 +23,7 @@ class Wanted:
     looks: Priority = Priority.NORMAL
     tools: bool = False
     thinking: bool = False
+    insert: bool = False
     messages: Sequence[Message] = ()
 
     @property
@@ -29,9 +31,11 @@ class Wanted:
         """What a model must be able to do, most telling first."""
         if self.embedding:
             return ("embedding",)
-        if not (self.tools or self.images or self.thinking):
+        if not (self.tools or self.images or self.thinking or self.insert):
             return ("chat",)
-        needs = ((self.tools, "tools"), (self.images, "vision"), (self.thinking, "thinking"))
+        needs = (
+            (self.tools, "tools"), (self.images, "vision"), (self.thinking, "thinking"), (self.insert, "insert")
+        )  # fmt: skip
         return (*(name for is_needed, name in needs if is_needed), "chat")
 
 
@@ -48,5 +52,6 @@ def wanted_by(
         looks=looks,
         tools=bool(asked.tools) and (choice is None or choice.mode != "none"),
         thinking=asked.reasoning_effort not in {None, "none"},
+        insert=isinstance(asked, CompletionRequest) and asked.suffix is not None,
         messages=asked.messages,
     )

@@ -23,6 +23,12 @@ class ServerSettings(Section):
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Origins a browser page may call from; `*` allows all. Empty: CORS is off."
     )
+    kept_responses_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Memory for responses that clients go on from by `previous_response_id`; the oldest go first. "
+        "0 keeps none.",
+    )
     keepalive_s: Seconds = Field(
         default=15, description="Silence on a stream, in seconds, before a `: ping` comment is sent."
     )

@@ -1,13 +1,16 @@
 """The busiest routes, without the framework: what its routing and wrapping cost is a fifth of a whole request."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
+from litestar import Request, post
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from router.dialects.openai_chat import render_error
 from router.errors import InternalError, RouterError
 from router.relay.progress import Progress
 from router.surfaces.headers import RawHeaders, explaining, header, retrying
+from router.surfaces.manner import manner_of
 from router.surfaces.recording import entry_of
 from router.surfaces.unexpected import log_unexpected
 from router.surfaces.watch import ClientLeft
@@ -17,11 +20,14 @@ Endpoint = Callable[[Scope, Receive], Awaitable[ASGIApp]]
 
 
 class Direct:
-    """Takes each POST to one of `routes` to it, and to `app` all else, also what browsers send from elsewhere."""
+    """Takes each POST to the path of an endpoint there, and to `app` all else, also what browsers send from elsewhere.
 
-    def __init__(self, app: ASGIApp, routes: Mapping[str, ASGIApp]) -> None:
+    `guard` surrounds an endpoint as the framework's middleware does a route.
+    """
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint], *, guard: Callable[[ASGIApp], ASGIApp]) -> None:
         self._app = app
-        self._routes = routes
+        self._routes = {path: guard(as_app(endpoint)) for path, endpoint in endpoints.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
@@ -49,6 +55,28 @@ def as_app(endpoint: Endpoint) -> ASGIApp:
     return app
 
 
+def routes(endpoints: Mapping[str, Endpoint]) -> list[HTTPRouteHandler]:
+    """The framework's routes, for whatever does not take the direct way."""
+    return [_route(path, endpoint) for path, endpoint in endpoints.items()]
+
+
+def _route(path: str, endpoint: Endpoint) -> HTTPRouteHandler:
+    @post(path, status_code=200, include_in_schema=False)
+    async def route(request: Request[Any, Any, Any]) -> ASGIApp:
+        return await endpoint(request.scope, request.receive)
+
+    return route
+
+
+def whole(body: bytes, more: RawHeaders) -> ASGIApp:
+    """A response that is already there."""
+
+    async def answer(_: Scope, __: Receive, send: Send) -> None:
+        await send_whole(send, body, more)
+
+    return answer
+
+
 async def send_whole(send: Send, body: bytes, more: RawHeaders, *, status: int = 200) -> None:
     """A JSON answer at once."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *more]
@@ -57,6 +85,8 @@ async def send_whole(send: Send, body: bytes, more: RawHeaders, *, status: int =
 
 
 async def _refuse(error: RouterError, scope: Scope, send: Send) -> None:
-    entry_of(scope).failed(error)
+    entry, manner = entry_of(scope), manner_of(scope)
+    entry.failed(error)
     progress: Progress = scope["state"].get("progress", Progress())
-    await send_whole(send, render_error(error), [*retrying(error), *explaining(progress)], status=error.status)
+    body, headers = manner.render_error(error, entry.id), [*retrying(error), *explaining(progress)]
+    await send_whole(send, body, headers, status=manner.status_of(error))

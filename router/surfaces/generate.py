@@ -1,10 +1,7 @@
 """`/v1/chat/completions`."""
 
 from functools import partial
-from typing import Any
 
-from litestar import Request, post
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope
 
 from router.access.principal import Scope as Ability
@@ -14,14 +11,13 @@ from router.routing.wanted import wanted_by
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
+from router.surfaces.chat_body import parse_chat
 from router.surfaces.direct import Endpoint
 from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
 from router.usage.prompt import tokens_wanted
 
 TASK_HEADER = b"x-turnout-task"
-CHAT_PATHS = ["/v1/chat/completions", "/chat/completions"]
-"""With and without the `/v1` that some clients leave out."""
 
 
 def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
@@ -31,20 +27,10 @@ def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
         entry = entry_of(scope)
         entry.operation = "chat"
         caller = caller_of(scope, Ability.CHAT)
-        asked = openai_chat.parse_request(await read_body(scope, receive, max_body_bytes))
+        asked = parse_chat(await read_body(scope, receive, max_body_bytes))
         entry.takes(partial(tokens_wanted, asked))
         wanted = wanted_by(asked, task=header(scope, TASK_HEADER), caller=caller, looks=of_chat(stream=asked.stream))
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)
 
     return chat
-
-
-def chat_routes(endpoint: Endpoint) -> list[HTTPRouteHandler]:
-    """The chat route for whatever does not take the direct way."""
-
-    @post(CHAT_PATHS, status_code=200, include_in_schema=False)
-    async def chat(request: Request[Any, Any, Any]) -> ASGIApp:
-        return await endpoint(request.scope, request.receive)
-
-    return [chat]

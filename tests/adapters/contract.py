@@ -8,10 +8,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import pytest
+
+from router.canonical.auxiliary import AuxiliaryRequest, TokenizeRequest
 from router.canonical.events import Ended, Finished, Started, ToolCallStarted
 from router.dialects import openai_embeddings
+from router.errors import StreamBroken, UnsupportedOperation
 from tests.adapters.fickle import Fickle
-from tests.adapters.party import SHOWN, TOOLS, Party, adapter_for
+from tests.adapters.party import BACKEND, SHOWN, TOOLS, Party, adapter_for
 from tests.fakes import Faults, Scripted
 from tests.fakes.embedding import as_base64, vector
 
@@ -228,3 +232,57 @@ async def closing_twice_is_closing(opened: Open) -> None:
 
 def numbers(vector: Any) -> list[float]:
     return json.loads(bytes(vector))
+
+
+@clause
+async def a_text_goes_on_whole_and_in_pieces(opened: Open) -> None:
+    async with opened() as party:
+        for stream in (True, False):
+            heard = await party.complete(stream=stream)
+            (choice,) = heard.completed.choices
+            assert (choice.text, choice.finish_reason, heard.error) == (party.fake.reply, "stop", None)
+            assert isinstance(heard.events[-1], Ended)
+            assert [event.model for event in heard.events if isinstance(event, Started)] == [SHOWN]
+            assert party.fake.requests[-1].json["model"] == party.model
+
+
+@clause
+async def a_text_that_goes_on_is_counted(opened: Open) -> None:
+    async with opened() as party:
+        for stream in (True, False):
+            usage = (await party.complete(stream=stream)).completed.usage
+            assert usage is not None
+            assert (usage.prompt, usage.completion) == (2, 4)
+
+
+@clause
+async def each_prompt_has_its_own_answers(opened: Open) -> None:
+    async with opened() as party:
+        for stream in (True, False):
+            heard = await party.complete(stream=stream, prompt=["one", "two"], n=2)
+            assert [(choice.index, choice.text) for choice in heard.completed.choices] == [
+                (at, party.fake.reply) for at in range(4)
+            ]
+            assert [type(event) for event in heard.events].count(Ended) == 1
+            await party.settled()
+
+
+@clause
+async def a_text_that_breaks_off_is_a_failure(opened: Open) -> None:
+    async with opened() as party:
+        party.fake.faults = Faults(drop_after=2)
+        heard = await party.complete()
+        assert isinstance(heard.error, StreamBroken)
+        assert BACKEND in heard.error.message
+
+
+@clause
+async def a_smaller_job_is_done_or_refused_as_such(opened: Open) -> None:
+    async with opened() as party:
+        asked = AuxiliaryRequest(operation="tokenize", model=SHOWN, asked=TokenizeRequest(content="one two"))
+        work = party.adapter.auxiliary(asked, party.attempt(party.model))
+        if party.kind == "llama_cpp":
+            assert (await work).tokens is not None
+            return
+        with pytest.raises(UnsupportedOperation, match=BACKEND):
+            await work

@@ -205,6 +205,19 @@ async def leaving_early_closes_the_connection_at_once(opened: Open) -> None:
 
 
 @clause
+async def leaving_a_later_prompt_closes_its_connection_at_once(opened: Open) -> None:
+    async with opened() as party:
+        await party.complete()
+        party.fake.faults = Faults(chunk_delay_s=0.02)
+        asked = asyncio.create_task(party.complete(prompt=["one", "two", "three"], n=2))
+        await party.fake.until(lambda: len(party.fake.requests) == (2 if party.kind == "openai" else 3))
+        asked.cancel()
+        await asyncio.wait([asked])
+        await party.fake.until(lambda: party.fake.in_flight == 0, within_s=CANCELLED_WITHIN_S)
+        assert len(party.fake.requests) < 6
+
+
+@clause
 async def a_thousand_cancels_leave_the_pool_usable(opened: Open) -> None:
     async with opened() as party:
         for round_ in range(10):

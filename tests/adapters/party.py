@@ -14,7 +14,7 @@ from router.canonical.adapter import Adapter, Attempt, BackendConfig, Timeouts, 
 from router.canonical.events import Event, Frame
 from router.canonical.fold import Completed, fold
 from router.canonical.request import Profile
-from router.dialects import openai_chat, openai_embeddings
+from router.dialects import openai_chat, openai_completions, openai_embeddings
 from router.errors import RouterError
 from tests.fakes import FakeBackend
 from tests.fakes.answer import named_sse_frame
@@ -92,6 +92,19 @@ class Party:
                 heard.dropped = reply.dropped
             async for frames in reply.batches():
                 yield frames
+
+    async def complete(self, *, stream: bool = True, **fields: Any) -> Heard:
+        """Asks for the rest of a text and listens to the end; a RouterError is part of what is heard."""
+        heard = Heard()
+        body = json.dumps({"model": SHOWN, "prompt": "hi there", "stream": stream, **fields}).encode()
+        try:
+            async with self.adapter.complete(openai_completions.parse_request(body), self.attempt(self.model)) as reply:
+                heard.dropped = reply.dropped
+                async for frames in reply.batches():
+                    heard.frames.extend(frames)
+        except RouterError as error:
+            heard.error = error
+        return heard
 
     async def embed(self, inputs: Sequence[str], **fields: Any) -> Vectors:
         body = json.dumps({"model": SHOWN, "input": inputs, **fields}).encode()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.admission.priority import MANY_INPUTS, from_header, of_chat, of_embedding, settled
+from router.admission.priority import MANY_INPUTS, from_header, of_chat, of_completion, of_embedding, settled
 from router.canonical.caller import Priority
 
 INTER, N, B = Priority.INTERACTIVE, Priority.NORMAL, Priority.BATCH
@@ -52,3 +52,11 @@ def test_a_chat_that_streams_is_waited_for_by_a_person():
 
 def test_many_embeddings_are_waited_for_by_nobody():
     assert (of_embedding(1), of_embedding(MANY_INPUTS)) == (N, B)
+
+
+@pytest.mark.parametrize(
+    ("stream", "infills", "priority"),
+    [(False, False, N), (True, False, INTER), (False, True, INTER), (True, True, INTER)],
+)
+def test_somebody_waits_for_a_gap_to_be_filled(stream, infills, priority):
+    assert of_completion(stream=stream, infills=infills) is priority

@@ -18,10 +18,12 @@ from router.errors import (
     BackendRefusedKey,
     BackendTimeout,
     ContextLengthExceeded,
+    EndpointMissing,
     ModelMissing,
     RateLimited,
     RejectedByBackend,
     RouterError,
+    UnsupportedOperation,
     UnsupportedParameter,
 )
 from tests.dialects.recordings import body, named, recording
@@ -38,10 +40,13 @@ UNUSUAL = {
     "err_embedding_disabled": UnsupportedParameter,
     "err_image_no_mmproj": UnsupportedParameter,
     "err_cors_proxy": BackendRefusedKey,
-    "err_models_by_id": BackendFailed,
-    "err_unknown_route": BackendFailed,
-    "err_unknown_route_get": BackendFailed,
-    "err_wrong_method": BackendFailed,
+    "err_models_by_id": EndpointMissing,
+    "err_unknown_route": EndpointMissing,
+    "err_unknown_route_get": EndpointMissing,
+    "err_wrong_method": EndpointMissing,
+    "err_infill_unsupported": UnsupportedParameter,
+    "err_rerank_disabled": UnsupportedOperation,
+    "err_embed_rerank": UnsupportedOperation,
 }
 RECORDED = [name for name in named("err_*") if recording(name)["response"]["status"] >= 400]
 
@@ -153,8 +158,8 @@ def test_an_error_text_of_ollama_means_what_it_should(status, text, kind):
     [
         (401, BackendRefusedKey),
         (403, BackendRefusedKey),
-        (404, BackendFailed),
-        (405, BackendFailed),
+        (404, EndpointMissing),
+        (405, EndpointMissing),
         (408, BackendTimeout),
         (409, RejectedByBackend),
         (413, RejectedByBackend),
@@ -177,7 +182,7 @@ def test_a_refusal_that_speaks_of_the_context_stays_a_refusal(status):
 
 
 def test_a_text_404_is_a_wrong_address_not_a_missing_model():
-    assert type(meaning(404, b"404 page not found: model")) is BackendFailed
+    assert type(meaning(404, b"404 page not found: model")) is EndpointMissing
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """What only llama.cpp's server has: health, props, slots, tokens, its own model list."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from tests.fakes.answer import Answer, whole
+from tests.fakes.answer import Answer, sse, whole
 from tests.fakes.ask import Ask, json_fields
+from tests.fakes.openai_chunks import timings
 from tests.fakes.persona import FakeModel, Persona
 from tests.fakes.refusal import Refusal, default_refusal
-from tests.fakes.reply import text_of
+from tests.fakes.reply import completion_of, text_of
 
 
 def health(persona: Persona, ask: Ask) -> Answer:
@@ -84,6 +86,74 @@ def apply_template(persona: Persona, ask: Ask) -> Answer:
 def _prompt(persona: Persona, ask: Ask) -> str:
     messages = json_fields(persona, ask).get("messages") or []
     return " ".join(text_of(message.get("content")) for message in messages)
+
+
+def completion(persona: Persona, ask: Ask) -> Answer:
+    fields = json_fields(persona, ask)
+    if "prompt" not in fields:
+        raise Refusal(400, '"prompt" must be provided')
+    return _completed(persona, ask, fields, _as_text(persona, fields["prompt"]))
+
+
+def infill(persona: Persona, ask: Ask) -> Answer:
+    if "insert" not in persona.models[0].capabilities:
+        missing = "prefix token is missing. suffix token is missing. middle token is missing. "
+        raise Refusal(501, f"Infill is not supported by this model: {missing}")
+    fields = json_fields(persona, ask)
+    for name in ("input_prefix", "input_suffix"):
+        if name not in fields:
+            raise Refusal(400, f'"{name}" is required')
+    return _completed(persona, ask, fields, f"{fields['input_prefix']} {fields['input_suffix']}")
+
+
+def rerank(persona: Persona, ask: Ask) -> Answer:
+    if "rerank" not in persona.models[0].capabilities:
+        raise Refusal(501, "This server does not support reranking. Start it with `--reranking`")
+    fields = json_fields(persona, ask)
+    documents = fields.get("documents")
+    if not isinstance(documents, list) or not all(isinstance(document, str) for document in documents):
+        raise Refusal(400, '"documents" must be a non-empty string array')
+    wanted = set(fields["query"].split())
+    scores = [(float(len(wanted & set(document.split()))) - 1.5, at) for at, document in enumerate(documents)]
+    best = sorted(scores, key=lambda score: (-score[0], score[1]))[: fields.get("top_n", len(documents))]
+    results = [{"index": at, "relevance_score": score} for score, at in best]
+    count = sum(len(document.split()) for document in documents)
+    usage = {"prompt_tokens": count, "total_tokens": count}
+    return whole({"model": fields.get("model", ""), "object": "list", "usage": usage, "results": results})
+
+
+def _completed(persona: Persona, ask: Ask, fields: dict[str, Any], prompt: str) -> Answer:
+    """As recorded from the server: pieces that say `stop: false`, and a last one that counts; no `[DONE]`."""
+    reply = completion_of(persona, prompt, limit=fields.get("n_predict"))
+    most = fields.get("n_probs") or 0
+    last = {
+        "index": 0, "content": "", "tokens": [], "id_slot": 0, "stop": True, "model": persona.models[0].name,
+        "tokens_predicted": reply.completion_tokens, "tokens_evaluated": reply.prompt_tokens,
+        "generation_settings": {"n_predict": fields.get("n_predict", -1)}, "prompt": prompt, "has_new_line": False,
+        "truncated": False, "stop_type": "limit" if reply.finish == "length" else "eos", "stopping_word": "",
+        "tokens_cached": 0, "timings": timings(reply),
+    }  # fmt: skip
+    if not fields.get("stream") or ask.whole:
+        probabilities = {"completion_probabilities": _probabilities(reply.content, most)} if most else {}
+        return whole({**last, "content": "".join(reply.content), **probabilities})
+    said = [
+        {
+            "index": 0, "content": piece, "tokens": [1], "stop": False, "id_slot": -1, "tokens_predicted": at + 1,
+            "tokens_evaluated": reply.prompt_tokens,
+            **({"completion_probabilities": _probabilities([piece], most)} if most else {}),
+        }
+        for at, piece in enumerate(reply.content)
+    ]  # fmt: skip
+    return sse([*said, last], ending=1)
+
+
+def _probabilities(pieces: Sequence[str], most: int) -> list[dict[str, Any]]:
+    entries = [{"id": 1, "token": piece, "bytes": list(piece.encode()), "logprob": -0.25} for piece in pieces]
+    return [{**entry, "top_logprobs": [entry, {**entry, "token": "?", "logprob": -1.5}][:most]} for entry in entries]
+
+
+def _as_text(persona: Persona, prompt: Any) -> str:
+    return prompt if isinstance(prompt, str) else persona.vocabulary.decode(prompt)
 
 
 def models(persona: Persona, ask: Ask) -> Answer:

@@ -1,7 +1,6 @@
 """What Ollama refuses before it generates anything, in its own words."""
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -58,6 +57,8 @@ def check_capabilities(model: FakeModel, fields: Mapping[str, Any], *, verb: str
         missing.append(f'"{name}" does not support {verb}')
     if fields.get("tools") and "tools" not in model.capabilities:
         missing.append(f"registry.ollama.ai/library/{full_name(name)} does not support tools")
+    if fields.get("suffix") and "insert" not in model.capabilities:
+        missing.append(f"registry.ollama.ai/library/{full_name(name)} does not support insert")
     if fields.get("think") and "thinking" not in model.capabilities:
         missing.append(f'"{name}" does not support thinking')
     if missing:
@@ -87,7 +88,7 @@ def check_images(images: Sequence[str]) -> None:
     for image in images:
         try:
             base64.b64decode(image.replace("\r", "").replace("\n", ""), validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             at = image.find(":") if image.startswith("data:") else 0
             raise Refusal(400, f"illegal base64 data at input byte {at}") from error
 

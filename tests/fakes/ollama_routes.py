@@ -60,10 +60,12 @@ def generate(persona: Persona, ask: Ask) -> Answer:
     check_generation(fields)
     check_images(fields.get("images") or [])
     check_capabilities(model, fields, verb="generate")
+    if fields.get("raw") and any(fields.get(name) for name in ("template", "system", "context")):
+        raise Refusal(400, "raw mode does not support template, system, or context")
     prompt = fields.get("prompt") or ""
     if not prompt:
         return _loaded(fields, {"response": ""})
-    reply = completion_of(persona, prompt, limit=_limit(fields))
+    reply = completion_of(persona, f"{prompt} {fields.get('suffix') or ''}", limit=_limit(fields))
     parts = [{"response": piece} for piece in reply.content]
     return _told(persona, ask, fields=fields, reply=reply, parts=parts, empty={"response": ""})
 

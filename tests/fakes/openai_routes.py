@@ -40,14 +40,23 @@ def completions(persona: Persona, ask: Ask) -> Answer:
     model = requested_model(persona, fields)
     if persona.flavour == "ollama" and "completion" not in model.capabilities:
         raise Refusal(400, f'"{fields["model"]}" does not support generate')
-    prompt = fields.get("prompt", "")
-    prompt = " ".join(str(part) for part in prompt) if isinstance(prompt, list) else str(prompt)
-    reply = completion_of(persona, prompt, limit=_limit(fields))
+    prompts = _prompts(fields.get("prompt", ""))
+    reply = completion_of(persona, " ".join([*prompts, fields.get("suffix") or ""]), limit=_limit(fields))
     common = openai_chunks.head(persona, answered_as(persona, fields), kind="text_completion")
+    echoed = [[prompt] if fields.get("echo") else [] for prompt in prompts for _ in range(fields.get("n") or 1)]
     if not fields.get("stream") or ask.whole:
-        choice = _text_choice("".join(reply.content), reply.finish)
-        return whole({**common, "choices": [choice], "usage": openai_chunks.usage(reply)})
-    said: list[Any] = [{**common, "choices": [_text_choice(piece, None)]} for piece in reply.content]
+        lists = _logprobs(fields, reply.content)
+        choices = [
+            {**_text_choice("".join([*echo, *reply.content]), reply.finish, at), "logprobs": lists}
+            for at, echo in enumerate(echoed)
+        ]
+        return whole({**common, "choices": choices, "usage": openai_chunks.usage(reply)})
+    said: list[Any] = [
+        {**common, "choices": [{**_text_choice(piece, None, at), "logprobs": _logprobs(fields, [piece])}]}
+        for at, echo in enumerate(echoed)
+        for piece in [*echo, *reply.content]
+    ]
+    said += [{**common, "choices": [_text_choice("", reply.finish, at)]} for at in range(1, len(echoed))]
     ending = _completion_ending(persona, reply, common=common, include_usage=_include_usage(fields))
     return sse([*said, *ending], ending=len(ending))
 
@@ -176,8 +185,26 @@ def _completion_ending(persona: Persona, reply: Reply, *, common: Mapping[str, A
     return [finish, {**common, "choices": [], **counts}, *done]
 
 
-def _text_choice(text: str, finish_reason: str | None) -> dict[str, Any]:
-    return {"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}
+def _prompts(given: Any) -> list[str]:
+    if isinstance(given, str):
+        return [given]
+    if given and isinstance(given[0], int):
+        return [" ".join(map(str, given))]
+    return [prompt if isinstance(prompt, str) else " ".join(map(str, prompt)) for prompt in given]
+
+
+def _logprobs(fields: Mapping[str, Any], said: Sequence[str]) -> dict[str, Any] | None:
+    """The lists of text completions; offsets are those of the answer alone."""
+    most = fields.get("logprobs")
+    if most is None:
+        return None
+    offsets = [sum(map(len, said[:at])) for at in range(len(said))]
+    others = [{piece: -0.25, "?": -1.5} for piece in said] if most else None
+    return {"tokens": list(said), "token_logprobs": [-0.25] * len(said), "top_logprobs": others, "text_offset": offsets}
+
+
+def _text_choice(text: str, finish_reason: str | None, index: int = 0) -> dict[str, Any]:
+    return {"text": text, "index": index, "logprobs": None, "finish_reason": finish_reason}
 
 
 def _forbids_thinking(fields: Mapping[str, Any]) -> bool:

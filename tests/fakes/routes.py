@@ -47,6 +47,9 @@ _LLAMA_CPP: Table = {
     ("POST", "/v1/chat/completions/input_tokens"): llama_routes.input_tokens,
     ("POST", "/apply-template"): llama_routes.apply_template,
     ("POST", "/chat/completions"): openai_routes.chat,
+    ("POST", "/completion"): llama_routes.completion,
+    ("POST", "/infill"): llama_routes.infill,
+    ("POST", "/v1/rerank"): llama_routes.rerank,
 }
 _CLAUDE: Table = {
     ("POST", "/v1/messages"): claude_routes.messages,

@@ -20,7 +20,7 @@ from tests.surfaces.asking import eventually, idle
 EXAMPLES = int(os.environ.get("TURNOUT_FUZZ_EXAMPLES", "800"))
 """For each kind and test; `just fuzz` tries more."""
 EMBED = "/v1/embeddings"
-LIMIT_S = 3.0
+LIMIT_S = 15.0
 """An answer that takes longer hangs; nothing that the fakes do here takes more than a moment."""
 
 
@@ -70,7 +70,7 @@ async def _up() -> AsyncGenerator[tuple[RunningRouter, Mapping[str, FakeBackend]
             )
             for kind in FAKES
         }
-        times = {"first_token": 1, "idle": 1}
+        times = {"first_token": 5, "idle": 5}
         backends: dict[str, Any] = {
             name: {"type": fake.flavour, "url": fake.url, "api_key": "k", "timeouts": times}
             for name, fake in fakes.items()
@@ -82,4 +82,7 @@ async def _up() -> AsyncGenerator[tuple[RunningRouter, Mapping[str, FakeBackend]
             for alias, model in {**targets, **embedding}.items()
         }
         settings = {"backends": backends, "models": models, "health": {"interval_s": 3600}}
-        yield await stack.enter_async_context(running(settings)), fakes
+        r = await stack.enter_async_context(running(settings))
+        for adapter in r.router.fleet.adapters.values():
+            await adapter.warm_up()
+        yield r, fakes

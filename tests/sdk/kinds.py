@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tests.fakes import FakeModel
 from tests.fakes.persona import Flavour
 
-ABLE = ("completion", "tools", "vision", "thinking")
+ABLE = ("completion", "tools", "vision", "thinking", "insert")
 
 
 @dataclass(frozen=True, slots=True)

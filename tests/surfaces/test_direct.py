@@ -11,12 +11,16 @@ from tests.surfaces.asking import CHAT, alias, asked, backends
 pytestmark = pytest.mark.anyio
 
 EMBED = "/v1/embeddings"
+COMPLETE = "/v1/completions"
 THROUGH = {"origin": "http://elsewhere.test"}
 KEY = {"authorization": "Bearer a-key-for-tests"}
 REQUESTS = {
     "whole": (CHAT, asked("chat")),
     "stream": (CHAT, asked("chat", stream=True)),
     "without v1": ("/chat/completions", asked("chat")),
+    "completion": (COMPLETE, {"model": "chat", "prompt": "one"}),
+    "streamed completion": ("/completions", {"model": "chat", "prompt": "one", "stream": True}),
+    "no prompt": (COMPLETE, {"model": "nobody"}),
     "embeddings": (EMBED, {"model": "vectors", "input": "one"}),
     "unknown model": (CHAT, asked("nobody")),
     "unknown embeddings": (EMBED, {"model": "nobody", "input": "one"}),
@@ -43,7 +47,7 @@ async def answer(r, path, body, headers):
     text = {"content": body} if isinstance(body, str) else {"json": body}
     response = await r.client.post(path, headers={**headers, "x-request-id": "the-same"}, **text)
     told = {name: value for name, value in response.headers.items() if name not in {"date", "server", "vary"}}
-    return response.status_code, told, re.sub(rb'"id":"chatcmpl-[^"]*"|"created":\d+', b"", response.content)
+    return response.status_code, told, re.sub(rb'"id":"(?:chatcmpl|cmpl)-[^"]*"|"created":\d+', b"", response.content)
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -170,4 +170,4 @@ async def longest_turn_s(r: RunningRouter) -> float:
 async def test_a_long_prompt_that_nobody_counted_does_not_hold_up_the_event_loop(one, desk):
     """A turn may be slow now and then; what stalls the loop would stall it every time."""
     desk.counts = False
-    assert min([await longest_turn_s(one) for _ in range(4)]) < 0.01
+    assert min([await longest_turn_s(one) for _ in range(4)]) < 0.05

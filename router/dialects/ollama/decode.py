@@ -58,6 +58,8 @@ class _Line(Struct):
     model: str = ""
     created_at: str = ""
     message: _Message | None = None
+    response: str | None = None
+    thinking: str | None = None
     done: bool = False
     done_reason: str | None = None
     prompt_eval_count: int | None = None
@@ -91,6 +93,8 @@ class _Reader:
             events.append(Started("", self._shown, seconds(line.created_at)))
         if line.message is not None:
             self._say(line.message, events)
+        elif line.response or line.thinking:
+            self._say(_Message(line.response, line.thinking), events)
         if line.logprobs:
             events.append(LogprobsReported(_logprobs(line.logprobs)))
         if line.done:
@@ -124,7 +128,10 @@ class _Reader:
 
 
 class StreamDecoder:
-    """Reads one streamed answer of `/api/chat`; `shown` is the model name that the client is told."""
+    """Reads one streamed answer of `/api/chat` or `/api/generate`.
+
+    `shown` is the model name that the client is told.
+    """
 
     failure: RouterError | None
 
@@ -186,7 +193,7 @@ class StreamDecoder:
 
 
 def decode_whole(body: bytes, shown: str) -> Frame:
-    """A whole answer of `/api/chat`; raises BackendFailed for anything else or for one that says `done: false`."""
+    """A whole answer of the same; raises BackendFailed for anything else or for one that says `done: false`."""
     try:
         line = _DECODER.decode(body)
     except UNREADABLE:

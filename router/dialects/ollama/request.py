@@ -75,6 +75,16 @@ def _rendered(
         body["tools"] = [_tool(tool) for tool in tools]
     if request.response_format is not None and request.response_format.kind != "text":
         body["format"] = request.response_format.schema or "json"
+    body.update(running(request, profile, dropped))
+    _think(request, body, dropped, capabilities=capabilities, knows_max=knows_max)
+    if profile.thinking_tokens and capabilities and "thinking" in capabilities:
+        _make_room(body, profile.thinking_tokens)
+    return Rendered(msgspec.json.encode(body), tuple(dropped))
+
+
+def running(request: ChatRequest, profile: Profile, dropped: list[str]) -> dict[str, Any]:
+    """How the model is to run, whatever it is asked; adds to `dropped` what it cannot be told."""
+    body: dict[str, Any] = {}
     if options := _options(request, profile, dropped):
         body["options"] = options
     if request.logprobs:
@@ -89,10 +99,7 @@ def _rendered(
         value = request.extras.get(key, profile.options.get(key))
         if value is not None:
             body[key] = _duration(value) if key == "keep_alive" else value
-    _think(request, body, dropped, capabilities=capabilities, knows_max=knows_max)
-    if profile.thinking_tokens and capabilities and "thinking" in capabilities:
-        _make_room(body, profile.thinking_tokens)
-    return Rendered(msgspec.json.encode(body), tuple(dropped))
+    return body
 
 
 def render_embed(request: EmbedRequest, model: str, profile: Profile) -> Rendered:

@@ -21,38 +21,12 @@ from router.canonical.events import (
 from router.dialects import sse
 from router.dialects.failures import UNREADABLE, read_in_band
 from router.dialects.model_name import Renamer, with_fields, with_model
+from router.dialects.openai_answer import Usage
 from router.dialects.openai_chat.calls import Call, Calls
 from router.dialects.undecoded import ABSENT, check_object, check_text, given
 from router.errors import BackendFailed, RouterError, StreamBroken
 
 DONE = b"[DONE]"
-
-
-class _Details(Struct, gc=False):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Usage(Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-
-    def reported(self) -> UsageReported:
-        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
-        said = self.completion_tokens
-        if said is None and self.prompt_tokens and self.total_tokens:
-            said = self.total_tokens - self.prompt_tokens
-        return UsageReported(
-            self.prompt_tokens,
-            said,
-            prompt.cached_tokens if prompt else None,
-            completion.reasoning_tokens if completion else None,
-            prompt.cache_write_tokens if prompt else None,
-        )
 
 
 class _Timings(Struct, gc=False):
@@ -96,7 +70,7 @@ class _Chunk(Struct, gc=False):
     model: str | None = None
     created: float | None = None
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: Usage | None = None
     timings: _Timings | None = None
     error: Raw = ABSENT
     object: str | None = None

@@ -23,6 +23,7 @@ from router.canonical.events import (
 )
 from router.canonical.fold import Choice, Completed
 from router.dialects.model_name import counted, with_fields
+from router.dialects.openai_answer import render_error, usage_object
 from router.dialects.openai_chat.ids import NAME, new_completion_id
 from router.errors import RouterError
 
@@ -247,30 +248,6 @@ class _Deltas:
         if rest or (self.logprobs is not None and not deltas):
             deltas.append(rest or {"content": ""})
         return deltas
-
-
-def render_error(error: RouterError) -> bytes:
-    """An error body in OpenAI's shape."""
-    return _encode({"error": {"message": error.message, "type": error.kind, "param": error.param, "code": error.code}})
-
-
-def usage_object(usage: UsageReported) -> dict[str, Any]:
-    """Token counts in OpenAI's shape; what was not counted is 0."""
-    prompt, completion = usage.prompt or 0, usage.completion or 0
-    body: dict[str, Any] = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    if usage.cached is not None:
-        body["prompt_tokens_details"] = {"cached_tokens": usage.cached}
-    if usage.cache_written is not None:
-        body.setdefault("prompt_tokens_details", {})["cache_write_tokens"] = usage.cache_written
-    if usage.reasoning is not None:
-        body["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
-    if usage.estimated:
-        body["estimated"] = True
-    return body
 
 
 def _whole_choice(choice: Choice) -> dict[str, Any]:

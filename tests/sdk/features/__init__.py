@@ -7,7 +7,7 @@ from tests.sdk.conformance import FEATURES, Feature
 
 def every() -> Sequence[Feature]:
     """All features, in the order of the table."""
-    from tests.sdk.features import answers, embeddings, formats, inputs, parameters, tools  # noqa: F401
+    from tests.sdk.features import answers, completions, embeddings, formats, inputs, parameters, tools  # noqa: F401
 
-    order = ("Chat", "Input", "Tools", "Output formats", "Parameters", "Embeddings", "Models")
+    order = ("Chat", "Input", "Tools", "Output formats", "Parameters", "Completions", "Embeddings", "Models")
     return sorted(FEATURES, key=lambda feature: order.index(feature.group))
