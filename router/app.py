@@ -156,6 +156,7 @@ def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSetting
         models=backend.models,
         timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle, load=times.load),
         embedding_batch=backend.embedding_batch,
+        responses=backend.has_responses,
         whole_only=frozenset(backend.whole_only if backend.stream else (ALL_MODELS,)),
         stream_only=frozenset(backend.stream_only),
     )
