@@ -12,7 +12,7 @@ from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRul
 from router.canonical.completion import CompletionRequest
 from router.canonical.models import ModelInfo, Probe
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
-from router.dialects import openai_chat, openai_completions, openai_embeddings
+from router.dialects import openai_chat, openai_completions, openai_embeddings, openai_responses
 from router.dialects.failures import UNREADABLE
 from router.errors import BackendFailed, EndpointMissing, RejectedByBackend, UnsupportedParameter
 
@@ -50,12 +50,25 @@ class OpenAICompatible(Adapter):
 
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; raises UnsupportedParameter for a request that this dialect cannot say."""
+        if self.config.responses and request.wire.dialect == openai_responses.NAME:
+            return self._respond(request, attempt)
         body = self.rendered(request, attempt)
         dropped = () if request.wire.dialect == openai_chat.NAME else request.unsupported
         question = Question(
             "/v1/chat/completions", body, attempt.model, request.stream, dropped, loading=attempt.loading
         )
         return OpenReply(self.upstream, question, self.format(request, attempt))
+
+    def _respond(self, request: ChatRequest, attempt: Attempt) -> OpenReply:
+        """A request of the Responses API for a server that has it: with all that only OpenAI could do."""
+        body = openai_responses.render_request(request, attempt.model, attempt.profile)
+        answer = Format(
+            openai_responses.NAME,
+            lambda: openai_responses.StreamDecoder(attempt.shown),
+            lambda body: openai_responses.decode_whole(body, attempt.shown),
+        )
+        question = Question("/v1/responses", body, attempt.model, request.stream, loading=attempt.loading)
+        return OpenReply(self.upstream, question, answer)
 
     def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; entering it raises UnsupportedParameter where the server only chats."""

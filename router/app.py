@@ -199,6 +199,7 @@ def _adapter(
         models=backend.models,
         timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle, load=times.load),
         embedding_batch=backend.embedding_batch,
+        responses=backend.has_responses,
         whole_only=frozenset(backend.whole_only if backend.stream else (ALL_MODELS,)),
         stream_only=frozenset(backend.stream_only),
     )

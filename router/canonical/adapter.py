@@ -27,7 +27,10 @@ class Timeouts(Struct, frozen=True):
 
 
 class BackendConfig(Struct, frozen=True, kw_only=True):
-    """One backend as its adapter sees it; `url` is the root without endpoint or slash."""
+    """One backend as its adapter sees it; `url` is the root without endpoint or slash.
+
+    With `responses` it answers OpenAI's Responses API itself.
+    """
 
     name: str
     url: str
@@ -36,6 +39,7 @@ class BackendConfig(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     timeouts: Timeouts = Timeouts()
     embedding_batch: int | None = None
+    responses: bool = False
     whole_only: frozenset[str] = frozenset()
     stream_only: frozenset[str] = frozenset()
     """Models that cannot stream, and models that can do nothing else; `*` is every model."""

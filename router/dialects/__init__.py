@@ -58,5 +58,6 @@ class Encoder(Protocol):
     def amended(
         self, raw: bytes, *, choices: Sequence[Choice] | None = None, usage: UsageReported | None = None
     ) -> bytes:
-        """A whole body that is already in this format, with other choices or counts; all else stays as it came."""
+        """A whole body that is already in this format, with other choices or counts if there are any; all else stays
+        as it came."""
         ...

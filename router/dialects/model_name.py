@@ -73,6 +73,8 @@ def counted(text: bytes, counts: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_fields(text: bytes, changes: Mapping[str, Any]) -> bytes:
     """A JSON object with some top-level fields set, or taken away where the change is None."""
+    if not changes:
+        return text
     fields = cast("dict[str, Any]", _OBJECT.decode(text))
     for key, value in changes.items():
         if value is None:

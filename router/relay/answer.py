@@ -84,12 +84,9 @@ class Answer:
         if self._splitter is not None:
             events = self._splitter.events(events)
             is_split = self._splitter.has_changed()
-        if raw and not is_split and not usage.estimated:
-            return raw
-        completed = replace(fold(events), usage=usage)
         if not raw:
-            return encoder.whole(completed)
-        choices = completed.choices if is_split else None
+            return encoder.whole(replace(fold(events), usage=usage))
+        choices = fold(events).choices if is_split else None
         return encoder.amended(raw, choices=choices, usage=usage if usage.estimated else None)
 
     async def _say(self, frames: Sequence[Frame], encoder: Encoder, write: Callable[[bytes], Awaitable[None]]) -> None:

@@ -12,6 +12,7 @@ from router.settings.fields import Key, Seconds, Section
 
 BackendKind = Literal["ollama", "llama_cpp", "openai", "claude"]
 
+OPENAI_HOST = "api.openai.com"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -66,6 +67,11 @@ class BackendSettings(Section):
         default_factory=dict, description="Further headers sent with every request to it."
     )
     models: tuple[str, ...] = Field(default=(), description="Its models, for a server that cannot list them.")
+    responses: bool | None = Field(
+        default=None,
+        description="Whether an `openai` server answers `/v1/responses` itself: then it gets such requests as they "
+        "are. Default: OpenAI's own does.",
+    )
     embedding_batch: int | None = Field(
         default=None, ge=1, description="Most inputs in one embedding request; larger batches are split and rejoined."
     )
@@ -109,11 +115,24 @@ class BackendSettings(Section):
         return headers
 
     @property
+    def has_responses(self) -> bool:
+        """Whether it is asked in the words of the Responses API by clients who use them."""
+        if self.responses is not None:
+            return self.responses
+        return self.type == "openai" and urlsplit(self.url).hostname == OPENAI_HOST
+
+    @property
     def is_hosted(self) -> bool:
         """Whether what is sent there leaves for somebody else's machine, as far as settings and address tell."""
         if self.local is not None:
             return not self.local
         return self.type == "claude" or not is_local(urlsplit(self.url).hostname or "")
+
+    @model_validator(mode="after")
+    def _only_openai_has_responses(self) -> "BackendSettings":
+        if self.responses and self.type != "openai":
+            raise ValueError("only a backend of type openai can be asked in the format of /v1/responses")
+        return self
 
     @model_validator(mode="after")
     def _answers_in_some_way(self) -> "BackendSettings":

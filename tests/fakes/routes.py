@@ -7,12 +7,14 @@ from tests.fakes import (
     ollama_routes,
     openai_routes,
     refusal,
+    responses_routes,
 )
 from tests.fakes.answer import Answer, text
 from tests.fakes.ask import Ask, Table
 from tests.fakes.persona import Flavour, Persona
 from tests.fakes.refusal import Refusal
 
+_OPENAI_ALONE: Table = {("POST", "/v1/responses"): responses_routes.respond}
 _OPENAI: Table = {
     ("POST", "/v1/chat/completions"): openai_routes.chat,
     ("POST", "/v1/completions"): openai_routes.completions,
@@ -56,7 +58,12 @@ _CLAUDE: Table = {
     ("POST", "/v1/messages/count_tokens"): claude_routes.count_tokens,
     ("GET", "/v1/models"): claude_routes.models,
 }
-TABLES: dict[Flavour, Table] = {"ollama": _OLLAMA, "openai": _OPENAI, "llama_cpp": _LLAMA_CPP, "claude": _CLAUDE}
+TABLES: dict[Flavour, Table] = {
+    "ollama": _OLLAMA,
+    "openai": {**_OPENAI, **_OPENAI_ALONE},
+    "llama_cpp": _LLAMA_CPP,
+    "claude": _CLAUDE,
+}
 
 _POSTED_PROBES = (
     "/api/show",

@@ -20,6 +20,7 @@ from tests.surfaces.messages import (
     events_of,
     said,
     serving,
+    texts_of,
 )
 
 pytestmark = pytest.mark.anyio
@@ -134,6 +135,14 @@ async def test_thinking_that_claude_takes_for_foreign_is_left_out_the_second_tim
     first, second = (request.json["messages"] for request in fake.requests)
     assert first == LOOP
     assert second == [LOOP[0], {"role": "assistant", "content": [CALL]}, LOOP[2]]
+
+
+async def test_a_stream_over_a_claude_that_only_answers_whole(anyio_backend):
+    async with serving("claude", stream=False) as (fake, r):
+        fake.reply = "all at once"
+        response = await r.client.post(MESSAGES, json=said("m", stream=True))
+    assert texts_of(events_of(response.content)) == "all at once"
+    assert fake.requests[0].json["stream"] is False
 
 
 async def test_an_alias_limits_the_output_of_claude_too(anyio_backend):

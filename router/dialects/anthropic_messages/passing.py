@@ -10,6 +10,7 @@ from router.canonical.request import ChatRequest, Profile
 from router.dialects.anthropic_messages.names import NATIVE_OPTIONS
 from router.dialects.undecoded import given
 
+_TRUE = Raw(b"true")
 _REASONING = frozenset({"thinking", "redacted_thinking"})
 
 
@@ -53,7 +54,7 @@ def passed_on(
     fields["model"] = model
     if not _has(own, "max_tokens") or _exceeds(request, profile):
         fields["max_tokens"] = max_tokens
-    if request.stream != (own.get("stream") == b"true"):
+    if request.stream != (own.get("stream") == _TRUE):
         fields["stream"] = request.stream
     messages, is_signed = _messages(own["messages"], with_reasoning=with_reasoning)
     fields["messages"] = messages

@@ -314,7 +314,7 @@ def _plain(chunk: _Chunk) -> TextDelta | None:
     said = choice.delta
     if said is None or choice.finish_reason is not None or choice.logprobs is not None or not said.content:
         return None
-    if said.tool_calls or said.reasoning_content or said.reasoning:
+    if said.tool_calls or said.reasoning_content or said.reasoning or said.refusal or said.thinking_blocks:
         return None
     return TextDelta(said.content, choice.index)
 

@@ -23,10 +23,12 @@ from router.canonical.events import (
     UsageReported,
 )
 from router.canonical.fold import Choice, Completed
+from router.dialects import sse
 from router.dialects.model_name import with_fields
 from router.dialects.openai_responses.ids import NAME, new_id
 from router.dialects.openai_responses.output import CallItem, Item, MessageItem, ReasoningItem, Writer
 from router.dialects.openai_responses.request import Asked
+from router.dialects.openai_responses.spoken import EVENT, FIELDS, ITEMS
 from router.errors import RateLimited, RouterError
 
 
@@ -73,6 +75,7 @@ class Encoder:
         self._usage: UsageReported | None = None
         self._reason = ""
         self._begun = False
+        self._last = b""
 
     @property
     def wants_usage(self) -> bool:
@@ -80,11 +83,19 @@ class Encoder:
         return True
 
     def forward(self, frame: Frame) -> bytes:
-        """No backend is asked in this format."""
-        return self.encode(frame.events)
+        """A frame of a backend that answers this format itself: as it came, and noted, should another go on."""
+        if not frame.raw:
+            return self.encode(frame.events)
+        self._last, events = frame.raw, frame.events
+        if self._saying is not None and len(events) == 1 and type(event := events[0]) is TextDelta:
+            self._saying.heard(event.text)
+        else:
+            self._follow(frame)
+        return frame.raw
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """The events of the format that tell these; nearly always one more piece of the text that is under way."""
+        self._take_over()
         if (
             len(events) == 1
             and type(event := events[0]) is TextDelta
@@ -101,6 +112,7 @@ class Encoder:
 
     def error(self, error: RouterError) -> bytes:
         """The failure, and the response as it ends with it; nothing follows."""
+        self._take_over()
         self._begin()
         message = error.message
         if isinstance(error, RateLimited) and error.retry_after is not None:
@@ -128,7 +140,42 @@ class Encoder:
             changes["output"] = self._output()
         if usage is not None:
             changes["usage"] = usage_object(usage)
-        return with_fields(raw, changes)
+        body = with_fields(raw, changes) if changes else raw
+        self._keep_raw(FIELDS.decode(body))
+        return body
+
+    def _follow(self, frame: Frame) -> None:
+        """What another tells, as far as it has to be known where that breaks off."""
+        if frame.unread:
+            return
+        text = _text(frame.raw)
+        record = EVENT.decode(text)
+        place = record.output_index
+        if record.type == "response.created" and (response := record.response) is not None:
+            self._begun = True
+            self._id, self._created = response.id or self._id, int(response.created_at or self._created)
+        elif record.type == "response.output_item.added" and (item := record.item) is not None:
+            self._count = place + 1
+            if item.type == "message":
+                self._open["message"] = self._saying = MessageItem(place, self._writer, begun=item.id)
+        elif record.type == "response.output_item.done" and record.item is not None:
+            self._saying = None
+            self._open.clear()
+            self._done[place] = FIELDS.decode(FIELDS.decode(text)["item"])
+        elif frame.events and type(frame.events[-1]) is Ended and record.response is not None:
+            self._keep_raw(FIELDS.decode(FIELDS.decode(text)["response"]))
+
+    def _take_over(self) -> None:
+        """What follows is told here, and numbered after what another has told."""
+        if self._last:
+            self._writer.goes_on(EVENT.decode(_text(self._last)).sequence_number)
+            self._last = b""
+
+    def _keep_raw(self, fields: Mapping[str, Raw]) -> None:
+        """A response that another has told whole is kept as it was told."""
+        if "id" in fields and "output" in fields:
+            told = Raw(msgspec.json.encode({key: raw for key, raw in fields.items() if key != "output"}))
+            self._keep(Answered(msgspec.json.decode(fields["id"], type=str), told, ITEMS.decode(fields["output"])))
 
     def _take(self, event: Event) -> None:
         self._begin()
@@ -256,6 +303,10 @@ def usage_object(usage: UsageReported) -> dict[str, Any]:
         "total_tokens": prompt + completion,
     }
     return {**body, "estimated": True} if usage.estimated else body
+
+
+def _text(event: bytes) -> bytes:
+    return sse.payload(event.rstrip(b"\n")) or b"{}"
 
 
 def _events(choice: Choice) -> list[Event]:

@@ -3,6 +3,8 @@
 from random import getrandbits
 
 NAME = "openai_responses"
+OWN_REASONING = "rs_turnout_"
+"""How the ids of reasoning begin that was told in this format here, whoever thought it."""
 
 
 def new_id(prefix: str) -> str:

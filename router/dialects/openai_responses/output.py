@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Raw
 
-from router.dialects.openai_responses.ids import new_id
+from router.dialects.openai_responses.ids import OWN_REASONING, new_id
 from router.dialects.openai_responses.sealed import sealed
 from router.dialects.openai_responses.tools import Action, Origin, custom_input, shell_action
 
@@ -33,6 +33,10 @@ class Writer:
             b'"delta":%b,"logprobs":[]}\n\n' % (self._next(), place, _encode(text))
         )
 
+    def goes_on(self, after: int) -> None:
+        """Others have numbered the events so far."""
+        self._number = after + 1
+
     def taken(self) -> bytes:
         """The bytes since this was last asked for."""
         out, self._out = self._out, []
@@ -56,14 +60,16 @@ class Item(Protocol):
 class MessageItem:
     """Text, and a refusal if there is one."""
 
-    def __init__(self, index: int, writer: Writer) -> None:
+    def __init__(self, index: int, writer: Writer, *, begun: str | None = None) -> None:
+        """With `begun`, the id of one that another has begun to tell."""
         self.index = index
-        self._id = new_id("msg")
+        self._id = begun or new_id("msg")
         self._text: list[str] | None = None
         self._refusal: list[str] = []
         self._logprobs: list[Raw] = []
-        self._place = b'"output_index":%d,"item_id":"%b","content_index":0' % (index, self._id.encode())
-        writer.event("response.output_item.added", output_index=index, item=self._item("in_progress", []))
+        self._place = b'"output_index":%d,"item_id":%b,"content_index":0' % (index, _encode(self._id))
+        if begun is None:
+            writer.event("response.output_item.added", output_index=index, item=self._item("in_progress", []))
 
     def say(self, text: str, writer: Writer) -> None:
         """Text goes before a refusal: after one has begun, there is no more of it."""
@@ -72,6 +78,11 @@ class MessageItem:
             self._event(writer, "response.content_part.added", 0, part=_text_part("", []))
         self._text.append(text)
         writer.text_delta(self._place, text)
+
+    def heard(self, text: str) -> None:
+        """Text that has been told already."""
+        self._text = self._text or []
+        self._text.append(text)
 
     def refuse(self, text: str, writer: Writer) -> None:
         """A piece of the reason why the model declines."""
@@ -121,7 +132,7 @@ class ReasoningItem:
 
     def __init__(self, index: int, writer: Writer) -> None:
         self.index = index
-        self._id = new_id("rs")
+        self._id = new_id(OWN_REASONING.rstrip("_"))
         self._text: list[str] = []
         self._blocks: list[Raw] = []
         writer.event("response.output_item.added", output_index=index, item=self._item([]))

@@ -87,7 +87,7 @@ def parse_request(body: bytes, memory: Memory) -> Asked:
     chat = ChatRequest(
         model=asked.model,
         messages=(*_instructions(asked.instructions), *conversation.messages()),
-        wire=Wire(NAME, {**fields, "input": _joined((*earlier, *items))}),
+        wire=Wire(NAME, {**fields, "input": _told(asked.input, fields, (*earlier, *items))}),
         stream=bool(asked.stream),
         include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
         sampling=Sampling(max_tokens=asked.max_output_tokens, temperature=asked.temperature, top_p=asked.top_p),
@@ -175,8 +175,10 @@ def _instructions(given_instructions: str | list[Raw] | None) -> tuple[Message, 
     return conversation.messages()
 
 
-def _joined(items: Sequence[Raw]) -> Raw:
-    return Raw(msgspec.json.encode(list(items)))
+def _told(given_input: str | list[Raw] | None, fields: Mapping[str, Raw], items: Sequence[Raw]) -> Raw:
+    """All of the input: as it came, unless it refers to something or goes on from it."""
+    is_whole = len(items) == 1 if isinstance(given_input, str) else items == tuple(given_input or ())
+    return fields["input"] if is_whole and "input" in fields else Raw(msgspec.json.encode(list(items)))
 
 
 def _response_format(text: wire.Text | None) -> ResponseFormat | None:
