@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import time
@@ -17,6 +17,7 @@ from router.live import Live
 from router.relay.fleet import Change, Fleet
 from router.routing.prober import Prober
 from router.settings import Settings
+from router.settings.backends import BackendSettings
 from router.settings.serving import AuthSettings
 
 logger = logging.getLogger(__name__)
@@ -54,29 +55,48 @@ class Reload:
         self._parts = parts
         self._rebuilt = rebuilt
         self._written = live.settings.server
+        self._file = live.settings
+        self._added: Mapping[str, BackendSettings] = {}
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._retired: dict[int, Adapter] = {}
 
     def apply(self, wanted: Settings) -> bool:
         """The settings are in force when it returns, but for those of `server`; False if they cannot be."""
         try:
-            settings = _beside(self.live.settings, wanted)
+            settings = _beside(self.live.settings, wanted, self._added)
         except ValidationError as error:
             told = "; ".join(each["msg"] for each in error.errors(include_url=False, include_input=False))
             self.refuse((f"with the address that the router listens on, which a restart would change: {told}",))
             return False
-        parts, live = self._parts, self.live
+        live, self._file = self.live, wanted
+        live.waiting = _differences(live.settings, wanted, self._written)
+        live.problems, live.since = (), time()
+        live.applied += 1
+        self._become(settings)
+        if live.waiting:
+            logger.warning("settings: %s cannot change while running: restart for it", ", ".join(live.waiting))
+        logger.info("the settings are in force")
+        return True
+
+    @property
+    def written(self) -> Settings:
+        """What the file says, or whatever else the router was started with: the settings without what was added."""
+        return self._file
+
+    def add(self, added: Mapping[str, BackendSettings]) -> None:
+        """Backends besides those of the file, which come first where names are the same. In force when it returns."""
+        self._added = dict(added)
+        self._become(_beside(self.live.settings, self._file, self._added))
+
+    def _become(self, settings: Settings) -> None:
+        parts, self.live.settings = self._parts, settings
         change = parts.fleet.become(self._rebuilt(settings))
         parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
         parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)
         parts.locks.replace(settings.auth)
-        live.waiting = _differences(live.settings, wanted, self._written)
-        live.settings, live.problems, live.since = settings, (), time()
-        live.applied += 1
         self._tell(change)
         self._retired.update({id(adapter): adapter for adapter in change.retired})
         self._changes.put_nowait(change)
-        return True
 
     def started_with(self, written: Settings) -> None:
         """What the file said at the start, should the command line have said otherwise."""
@@ -128,14 +148,13 @@ class Reload:
         for name in () if change.is_over.is_set() else change.removed:
             if running := self._parts.fleet.health[name].in_flight:
                 logger.info("backend %s is removed: %d requests finish there", name, running)
-        if self.live.waiting:
-            logger.warning("settings: %s cannot change while running: restart for it", ", ".join(self.live.waiting))
-        logger.info("the settings are in force")
 
 
-def _beside(running: Settings, wanted: Settings) -> Settings:
+def _beside(running: Settings, wanted: Settings, added: Mapping[str, BackendSettings]) -> Settings:
     """The wanted settings with the server that runs. They are checked together, since an address may need a key."""
-    return Settings.model_validate({**wanted.model_dump(), "server": running.server.model_dump()})
+    document = {**wanted.model_dump(), "server": running.server.model_dump()}
+    document["backends"] = {**{name: each.model_dump() for name, each in added.items()}, **document["backends"]}
+    return Settings.model_validate(document)
 
 
 def _differences(running: Settings, wanted: Settings, written: object) -> tuple[str, ...]:

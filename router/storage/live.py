@@ -19,6 +19,7 @@ from router.access.limits import Limits
 from router.errors import StorageUnavailable
 from router.storage.location import StorageProblem, database_url, sqlite_file
 from router.storage.peek import may_hold_keys
+from router.storage.roster import Roster
 from router.storage.secret_key import read_keys
 from router.storage.state import StorageState
 from router.storage.usage_buffer import UsageBuffer
@@ -51,6 +52,7 @@ class Memory:
     callers: Callers
     keys: KeyDirectory
     limits: Limits
+    roster: Roster = field(default_factory=Roster)
 
 
 class Storage:
