@@ -108,7 +108,8 @@ class Reload:
 
     async def _settled(self, change: Change) -> None:
         adapters = self._parts.fleet.adapters
-        await asyncio.gather(*(adapters[name].warm_up() for name in (*change.added, *change.changed)))
+        fresh = [adapters[name] for name in (*change.added, *change.changed) if name in adapters]
+        await asyncio.gather(*(adapter.warm_up() for adapter in fresh))
         await change.is_over.wait()
         for adapter in change.retired:
             await self._close(adapter)
