@@ -22,6 +22,14 @@ def config_of(url: str) -> dict[str, Any]:
     return httpx.get(f"{url}/health", timeout=5).json()["config"]
 
 
+def metrics_of(url: str) -> str:
+    return httpx.get(f"{url}/metrics", timeout=5).text
+
+
+def slow_down(fake: FakeProcess) -> None:
+    httpx.put(f"{fake.url}/__fake/faults", json={"chunk_delay_s": 0.05}, timeout=5).raise_for_status()
+
+
 def said(url: str, model: str) -> str:
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
     return httpx.post(f"{url}/v1/chat/completions", json=body).json()["choices"][0]["message"]["content"]
@@ -50,7 +58,7 @@ async def test_edits_and_sighup_reach_the_running_process(tmp_path: Path) -> Non
             answer = said(running.url, "new")
             rewritten(tmp_path, models={"new": {"targets": ["nobody/m"]}})
             refused = until(running.url, refused=1, status="refused", applied=1)
-            still, metrics = said(running.url, "new"), httpx.get(f"{running.url}/metrics", timeout=5).text
+            still, metrics = said(running.url, "new"), metrics_of(running.url)
             rewritten(tmp_path, models={})
             until(running.url, status="ok", applied=2)
             running.process.send_signal(signal.SIGHUP)
@@ -67,7 +75,7 @@ async def test_edits_and_sighup_reach_the_running_process(tmp_path: Path) -> Non
 
 async def test_streams_and_lines_outlast_an_edit(tmp_path: Path) -> None:
     async with FakeProcess(kind="openai", models=["m"], reply="word " * 40) as fake:
-        httpx.put(f"{fake.url}/__fake/faults", json={"chunk_delay_s": 0.05}, timeout=5)
+        slow_down(fake)
         backend = {"type": "openai", "url": fake.url, "max_parallel": 1}
         with served(tmp_path, {"backends": {"desk": backend}}) as running:
             body = {"model": "desk/m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
