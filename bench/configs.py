@@ -60,6 +60,9 @@ def _backend(path: Path, port: int) -> dict[str, object]:
 
 def _written(directory: File, port: int, settings: Mapping[str, object]) -> File:
     path = directory / f"turnout-{port}.yaml"
-    common = {"server": {"host": HOST, "port": port, "log_requests": False}, "auth": {"api_keys": [API_KEY]}}
+    common = {
+        "server": {"host": HOST, "port": port, "log_requests": False, "data_dir": None},
+        "auth": {"api_keys": [API_KEY]},
+    }
     path.write_bytes(msgspec.json.format(msgspec.json.encode({**common, **settings})))
     return path

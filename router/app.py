@@ -1,8 +1,8 @@
 """The composition root: settings to objects to Litestar. The only module that builds things."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -10,16 +10,17 @@ from typing import Protocol
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from adapters import discover
 from router.admission.gate import Gate
-from router.auth import Keys
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.caller import Priority
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
+from router.keeping import Keeping, keeping_of
 from router.lanes import lanes_of, tell
 from router.live import Live
 from router.relay.attempts import Tracing
@@ -32,8 +33,13 @@ from router.routing.prober import Prober
 from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
+from router.storage.live import Storage
+from router.surfaces.admin.api import Api
+from router.surfaces.admin.docs import openapi
+from router.surfaces.admin.routes import api_routes
 from router.surfaces.answering import Answering
 from router.surfaces.direct import Direct, Endpoint, as_app
+from router.surfaces.door import Door
 from router.surfaces.drain import Drain
 from router.surfaces.embeddings import EMBEDDING_PATHS, embedding_endpoint, embedding_routes
 from router.surfaces.explain import explain_routes
@@ -55,9 +61,12 @@ from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
 USUAL_PARALLEL = 32
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
                    "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
-                   "x-turnout-context"]  # fmt: skip
+                   "x-turnout-context", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests",
+                   "x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
+                   "x-ratelimit-reset-tokens"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,15 @@ class Router:
     tokenizer: Tokenizer
     arrears: Arrears
     reload: Reload
+    storage: Storage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The busiest routes."""
+
+    chat: Endpoint
+    embed: Endpoint
 
 
 class Telemetry(Tracing, Protocol):
@@ -91,14 +109,16 @@ def build(
     optional: frozenset[str] = frozenset(),
     sinks: Sequence[Sink] = (),
     telemetry: Telemetry | None = None,
+    keeping: Keeping | None = None,
 ) -> Router:
     """Builds a router. `optional` names backends that are only looked for, and are no fault while absent.
 
     `sinks` take the record of every request, besides those that the settings ask for. `telemetry` stays the caller's.
+    `keeping` is what the settings ask for, unless it is given.
     """
-    fleet = build_fleet(settings, optional=optional)
-    drain = Drain(settings.server.drain_s)
-    tokenizer = Tokenizer()
+    kept, limit = keeping or keeping_of(settings), settings.server.max_body_bytes
+    storage, fleet = kept.storage, build_fleet(settings, optional=optional)
+    drain, tokenizer = Drain(settings.server.drain_s), Tokenizer()
     learned = CalibrationFile(settings.server.data_folder)
     lessons = Lessons(learned.load(), tokenizer)
     counted = Counted(Metrics(labels_from(fleet)), QueueMetrics(), lessons.calibration)
@@ -106,44 +126,62 @@ def build(
     fleet.experience = replace(fleet.experience, waiting=gate.waiting_for)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
     relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
-    arrears = Arrears(tokenizer)
-    traced = (telemetry.record,) if telemetry else ()
-    takers = (counted.requests.record, fleet.learn, *_sinks(settings), *sinks)
+    arrears, traced = Arrears(tokenizer), (telemetry.record,) if telemetry else ()
+    told = (counted.requests.record, fleet.learn, *_sinks(settings, storage), *sinks)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
-    keys = Keys(settings.auth.api_keys)
-    chat = chat_endpoint(answering, max_body_bytes=settings.server.max_body_bytes)
-    embed = embedding_endpoint(relay, drain, max_body_bytes=settings.server.max_body_bytes)
-    reload = Reload(Parts(fleet, gate, prober, keys), Live(settings), partial(_rebuilt, fleet, optional=optional))
-    app = Litestar(
-        route_handlers=[
-            *chat_routes(chat),
-            *embedding_routes(embed),
-            *model_routes(fleet),
-            *explain_routes(fleet, max_body_bytes=settings.server.max_body_bytes),
-            *health_routes(fleet, drain, in_force=reload.live),
-            *queue_routes(fleet, gate),
-            *metrics_routes(counted, fleet, gate=gate, drain=drain, live=reload.live),
-        ],
-        exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[DefineMiddleware(Guard, keys=keys)],
-        cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned), reload.running],
-        openapi_config=None,
-        logging_config=None,
+    direct = Endpoints(
+        chat_endpoint(answering, max_body_bytes=limit), embedding_endpoint(relay, drain, max_body_bytes=limit)
     )
-    served = RequestIds(_direct(app, chat, embed, keys), Recorder(takers, arrears, at_once=traced))
-    return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears, reload)
+    reload = Reload(Parts(fleet, gate, prober, kept.locks), Live(settings), partial(_rebuilt, fleet, optional=optional))
+    routes = [
+        *chat_routes(direct.chat),
+        *embedding_routes(direct.embed),
+        *model_routes(fleet),
+        *explain_routes(fleet, max_body_bytes=limit),
+        *health_routes(fleet, drain, storage, in_force=reload.live),
+        *queue_routes(fleet, gate),
+        api_routes(),
+        *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage, live=reload.live),
+    ]
+    lifespan = (
+        _keeping(storage, prober),
+        _lifespan(fleet, prober, tokenizer, arrears),
+        _learning(lessons, learned),
+        reload.running,
+    )
+    app = _litestar(settings, routes, api=Api(fleet, kept.door, storage), lifespan=lifespan)
+    served = RequestIds(_direct(app, direct, kept.door), Recorder(told, arrears, at_once=traced))
+    app = telemetry.wrap(served) if telemetry else served
+    return Router(app, fleet, prober, drain, tokenizer, arrears, reload, storage)
 
 
-def _sinks(settings: Settings) -> Iterator[Sink]:
+def _sinks(settings: Settings, storage: Storage | None) -> Iterator[Sink]:
     if settings.server.log_requests:
         yield log_request
+    if storage is not None:
+        yield storage.usage.record
 
 
-def _direct(app: ASGIApp, chat: Endpoint, embed: Endpoint, keys: Keys) -> ASGIApp:
+def _litestar(
+    settings: Settings, routes: Sequence[ControllerRouterHandler], *, api: Api, lifespan: Sequence[Lifespan]
+) -> Litestar:
+    return Litestar(
+        route_handlers=routes,
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[DefineMiddleware(Guard, door=api.door)],
+        cors_config=_cors(settings),
+        lifespan=lifespan,
+        openapi_config=openapi(),
+        state=State({"api": api}),
+        logging_config=None,
+    )
+
+
+def _direct(app: ASGIApp, direct: Endpoints, door: Door) -> ASGIApp:
     """The app, with its busiest routes served without the framework."""
-    routes = {**dict.fromkeys(CHAT_PATHS, as_app(chat)), **dict.fromkeys(EMBEDDING_PATHS, as_app(embed))}
-    return Direct(app, {path: Guard(route, keys=keys) for path, route in routes.items()})
+    chat, embed = as_app(direct.chat), as_app(direct.embed)
+    routes = {**dict.fromkeys(CHAT_PATHS, chat), **dict.fromkeys(EMBEDDING_PATHS, embed)}
+    return Direct(app, {path: Guard(route, door) for path, route in routes.items()})
 
 
 def _rebuilt(fleet: Fleet, settings: Settings, *, optional: frozenset[str]) -> Fleet:
@@ -230,6 +268,15 @@ def _cors(settings: Settings) -> CORSConfig | None:
     if not origins:
         return None
     return CORSConfig(allow_origins=list(origins), allow_headers=["*"], expose_headers=EXPOSED_HEADERS)
+
+
+def _keeping(storage: Storage | None, prober: Prober):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        async with storage.at_work(prober.looked_at_all) if storage else nullcontext():
+            yield
+
+    return lifespan
 
 
 def _lifespan(fleet: Fleet, prober: Prober, tokenizer: Tokenizer, arrears: Arrears):  # noqa: ANN202

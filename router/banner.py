@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from router.access.keys import NewKey
 from router.app import Router
 from router.canonical.models import ModelInfo
 from router.relay.fleet import Fleet
@@ -23,6 +24,12 @@ _COLOURS = {
     State.LOADING: "yellow",
     State.UNKNOWN: "dim",
 }
+
+
+def first_key(console: Console, made: NewKey) -> None:
+    """The key to begin with; it is printed and never logged, and cannot be shown again."""
+    console.print("[bold]First start.[/] This key administers Turnout, and is shown only now:")
+    console.print(f"  TURNOUT_API_KEY={made.secret}")
 
 
 def welcome(console: Console, router: Router, url: str, *, needs_key: bool) -> None:

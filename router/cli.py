@@ -10,14 +10,16 @@ import os
 import sys
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 from pydantic import ValidationError
-from rich.console import Console
 
 from router import __version__
-from router.config import ConfigError, find, parse, read
+from router.commands.db import db
+from router.commands.looking import queue, usage
+from router.commands.people import keys, users
+from router.commands.shared import config_option, existing, fail, settings_of, source_of, terminal
 from router.errors import RouterError
 from router.settings import Settings
 
@@ -25,12 +27,8 @@ if TYPE_CHECKING:
     from router.config_watch import Source
     from router.doctor.findings import Findings
 
-PIPE_WIDTH = 200
+NOTHING_KEPT = {"server": {"data_dir": None}}
 LOG_LEVELS = ("debug", "info", "warning", "error")
-
-_config_option = click.option(
-    "--config", "config", type=click.Path(path_type=Path), help="The settings file. Default: ./turnout.yaml"
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,15 +37,19 @@ def main() -> None:
     """One OpenAI-compatible address in front of the models you already have."""
 
 
+for command in (db, users, keys, usage, queue):
+    main.add_command(command)
+
+
 @main.command()
-@_config_option
+@config_option
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Lowest level that is logged.")
 def serve(config: Path | None, host: str | None, port: int | None, log_level: str | None) -> None:
     """Serve until stopped. Without a settings file, finds what runs on this machine."""
-    path = _existing(config)
-    source = _source(path) if path else None
+    path = existing(config, os.environ)
+    source = source_of(path, os.environ) if path else None
     written = source.written if source else Settings()
     settings = _overridden(written, host=host, port=port, log_level=log_level)
     _serve(settings, look_around=source is None, demo=False, source=source)
@@ -58,18 +60,19 @@ def serve(config: Path | None, host: str | None, port: int | None, log_level: st
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="Lowest level that is logged.")
 def demo(host: str | None, port: int | None, log_level: str | None) -> None:
-    """Serve a tiny real model, embedded: nothing else is needed. Wants the extra `demo`."""
-    _serve(_overridden(Settings(), host=host, port=port, log_level=log_level), look_around=False, demo=True)
+    """Serve a tiny real model, embedded: nothing else is needed, and nothing is kept. Wants the extra `demo`."""
+    settings = _overridden(Settings.model_validate(NOTHING_KEPT), host=host, port=port, log_level=log_level)
+    _serve(settings, look_around=False, demo=True)
 
 
 @main.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def check(file: Path | None) -> None:
     """Check a settings file and say what is wrong with it, line by line."""
-    path = _existing(file)
+    path = existing(file, os.environ)
     if path is None:
-        _fail("there is no settings file here: name one, or write a turnout.yaml")
-    settings = _load(path)
+        fail("there is no settings file here: name one, or write a turnout.yaml")
+    settings = settings_of(path, os.environ)
     click.echo(f"{path}: {len(settings.backends)} backends, {len(settings.models)} aliases, no errors")
 
 
@@ -82,19 +85,19 @@ def schema() -> None:
 
 
 @main.command()
-@_config_option
+@config_option
 def models(config: Path | None) -> None:
     """List aliases and what every backend has, as of now."""
     from router.banner import model_table
 
     router = _looked_at(config)
-    _terminal().print(model_table(router.fleet))
+    terminal().print(model_table(router.fleet))
 
 
 @main.command()
 @click.argument("model")
 @click.option("--task", help="The task that the request names.")
-@_config_option
+@config_option
 def route(model: str, task: str | None, config: Path | None) -> None:
     """Explain where a request for MODEL would go."""
     from router.banner import route_table
@@ -104,12 +107,12 @@ def route(model: str, task: str | None, config: Path | None) -> None:
     try:
         chosen = fleet.plan(Wanted(model, task=task), now=monotonic())
     except RouterError as error:
-        _fail(error.message)
-    _terminal().print(route_table(chosen))
+        fail(error.message)
+    terminal().print(route_table(chosen))
 
 
 @main.command()
-@_config_option
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(config: Path | None, *, as_json: bool) -> None:
     """Look at every backend and say what is wrong and how to mend it. Exit status 1 when something is."""
@@ -122,30 +125,29 @@ def doctor(config: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps(document(findings, wrong), indent=2))
     else:
         for line in lines(findings, wrong):
-            _terminal().print(line)
+            terminal().print(line)
     sys.exit(1 if wrong else 0)
 
 
 def _serve(settings: Settings, *, look_around: bool, demo: bool, source: "Source | None" = None) -> None:
-    from router.banner import welcome
+    from router.banner import first_key, welcome
     from router.embedded import EmbeddedFailed, EmbeddedUnavailable
     from router.logs import log_to_terminal
-    from router.serving import CannotListen, Start
+    from router.serving import CannotListen, Start, Told
     from router.serving import run as run_loop
     from router.serving import serve as run_server
 
     log_to_terminal(settings.server.log_level)
-    console = _terminal()
+    console = terminal()
     start = Start(settings, look_around=look_around, demo=demo, source=source)
-    needs_key = bool(settings.auth.api_keys)
+    needs_key = bool(settings.auth.api_keys) or settings.auth.required
+    told = Told(
+        lambda router, url: welcome(console, router, url, needs_key=needs_key), lambda made: first_key(console, made)
+    )
     try:
-        run_loop(
-            lambda: run_server(
-                start, os.environ, lambda router, url: welcome(console, router, url, needs_key=needs_key)
-            )
-        )
+        run_loop(lambda: run_server(start, os.environ, told))
     except* (CannotListen, EmbeddedUnavailable, EmbeddedFailed) as group:
-        _fail(str(group.exceptions[0]))
+        fail(str(group.exceptions[0]))
 
 
 def _looked_at(config: Path | None) -> Any:
@@ -187,34 +189,12 @@ def _with_surroundings(config: Path | None) -> tuple[Settings, frozenset[str]]:
     """The settings; without a file, with the places where a backend may be, and their names."""
     from router.discovery import guessed, places, with_backends
 
-    path = _existing(config)
-    settings = _load(path)
+    path = existing(config, os.environ)
+    settings = settings_of(path, os.environ)
     if path is not None:
         return settings, frozenset()
     around = places(os.environ, own_port=settings.server.port)
     return with_backends(settings, around), guessed(around)
-
-
-def _existing(named: Path | None) -> Path | None:
-    return named or find(os.environ, Path())
-
-
-def _load(path: Path | None) -> Settings:
-    if path is None:
-        return Settings()
-    return _source(path).written
-
-
-def _source(path: Path) -> "Source":
-    from router.config_watch import Source
-
-    try:
-        text = read(path)
-        return Source(path, os.environ, text, parse(text, source=str(path), environ=os.environ))
-    except ConfigError as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
-        sys.exit(1)
 
 
 def _overridden(settings: Settings, **given: str | int | None) -> Settings:
@@ -227,14 +207,4 @@ def _overridden(settings: Settings, **given: str | int | None) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        _fail(error.errors()[0]["msg"])
-
-
-def _terminal() -> Console:
-    """Standard output; into a file or a pipe, tables are as wide as they need to be."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"turnout: {message}", err=True)
-    sys.exit(1)
+        fail(error.errors()[0]["msg"])

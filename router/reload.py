@@ -17,7 +17,7 @@ from router.live import Live
 from router.relay.fleet import Change, Fleet
 from router.routing.prober import Prober
 from router.settings import Settings
-from router.settings.serving import KeySettings
+from router.settings.serving import AuthSettings
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +25,11 @@ CLOSE_S = 5.0
 SHOWN_PROBLEMS = 10
 
 
-class Keyring(Protocol):
+class Locks(Protocol):
     """Who may call."""
 
-    def replace(self, keys: Sequence[KeySettings]) -> None:
-        """These are the keys of the settings from now on."""
+    def replace(self, auth: AuthSettings) -> None:
+        """This is what the settings say from now on."""
         ...
 
 
@@ -40,7 +40,7 @@ class Parts:
     fleet: Fleet
     gate: Gate
     prober: Prober
-    keys: Keyring
+    locks: Locks
 
 
 class Reload:
@@ -69,7 +69,7 @@ class Reload:
         change = parts.fleet.become(self._rebuilt(settings))
         parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
         parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)
-        parts.keys.replace(settings.auth.api_keys)
+        parts.locks.replace(settings.auth)
         live.waiting = _differences(live.settings, wanted, self._written)
         live.settings, live.problems, live.since = settings, (), time()
         live.applied += 1

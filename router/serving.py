@@ -14,9 +14,11 @@ from threading import Thread
 import uvicorn
 
 from router import embedded
+from router.access.keys import NewKey
 from router.app import Router, Telemetry, build, build_fleet, close
 from router.config_watch import Source, Watch
 from router.discovery import guessed, places, with_backends, with_embedded
+from router.keeping import keeping_of
 from router.memory import keep_pages
 from router.reload import Reload
 from router.routing.health import State
@@ -50,8 +52,16 @@ class Start:
     source: Source | None = None
 
 
-async def serve(start: Start, environ: Mapping[str, str], announce: Callable[[Router, str], None]) -> None:
-    """Serves until a signal has stopped it. `announce` is called once, when every backend has been looked at.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told that every backend has been looked at, and the key that a database without users gets."""
+
+    announce: Callable[[Router, str], None]
+    first_key: Callable[[NewKey], None]
+
+
+async def serve(start: Start, environ: Mapping[str, str], told: Told) -> None:
+    """Serves until a signal has stopped it. `told` hears of what a person should know, once.
 
     Raises CannotListen, embedded.EmbeddedUnavailable or embedded.EmbeddedFailed.
     """
@@ -59,12 +69,13 @@ async def serve(start: Start, environ: Mapping[str, str], announce: Callable[[Ro
     server_settings = start.settings.server
     with listening(server_settings.host, server_settings.port) as listener:
         async with _furnished(start, environ) as (settings, optional), tracing(settings, environ) as telemetry:
-            router = build(settings, optional=optional, telemetry=telemetry)
+            keeping = keeping_of(settings, told.first_key)
+            router = build(settings, optional=optional, telemetry=telemetry, keeping=keeping)
             watch = _watch(start.source, router.reload)
             server = _Server(_uvicorn_config(router, settings), router.drain, watch)
             url = _url(listener)
             async with asyncio.TaskGroup() as tasks:
-                beside = [tasks.create_task(_announce(router, url, announce))]
+                beside = [tasks.create_task(_announce(router, url, told.announce))]
                 if watch is not None:
                     beside.append(tasks.create_task(watch.run()))
                 await server.serve(sockets=[listener])

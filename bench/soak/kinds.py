@@ -54,7 +54,7 @@ def settings(directory: Path, *, port: int, urls: Mapping[str, str]) -> Path:
     embeds = [f"{kind.name}/{CHAT if kind.name == 'llama_cpp' else EMBED}" for kind in kinds if kind.embeds]
     aliases = {f"chat-{number}": {"targets": chats[number:] + chats[:number]} for number in range(len(chats))}
     written = {
-        "server": {"host": HOST, "port": port, "keepalive_s": KEEPALIVE_S},
+        "server": {"host": HOST, "port": port, "keepalive_s": KEEPALIVE_S, "data_dir": None},
         "auth": {"api_keys": [API_KEY]},
         "backends": backends,
         "models": {ANY: {"targets": chats}, EMBED_ANY: {"targets": embeds}, **aliases},

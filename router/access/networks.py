@@ -90,7 +90,11 @@ class Allowlist:
     def may_call_without_key(self, address: Address | None) -> bool:
         return address is not None and is_in(address, self._call)
 
+    def may_administer(self, address: Address | None) -> bool:
+        """Whether administering is bound to no networks, or the caller is in one of them."""
+        return not self._admin or (address is not None and is_in(address, self._admin))
+
     def require_admin_place(self, address: Address | None) -> None:
         """Raises AddressNotAllowed if administering is bound to networks and the caller is in none of them."""
-        if self._admin and (address is None or not is_in(address, self._admin)):
+        if not self.may_administer(address):
             raise AddressNotAllowed("administering is not allowed from this address")

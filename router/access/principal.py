@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from fnmatch import fnmatchcase
 
-from router.canonical.models import canonical_name
+from router.canonical.caller import Priority
+from router.canonical.models import is_among
 from router.errors import ModelNotAllowed, ScopeMissing
 
 
@@ -33,16 +33,23 @@ UNLIMITED = Allowance()
 class Principal:
     """A caller; `key_id` tells keys apart without giving one away, and is empty where no key was asked.
 
-    `models` holds names or patterns with `*`; None allows every model. `priority` is empty when the key has none of its
-    own.
+    `models` holds names or patterns with `*`; None allows every model. `name` is the user's, `key_name` the key's.
     """
 
     key_id: str = ""
     user_id: str = ""
+    name: str = ""
+    key_name: str = ""
     scopes: frozenset[Scope] = frozenset()
     models: tuple[str, ...] | None = None
-    priority: str = ""
+    priority: Priority | None = None
+    local_only: bool = False
     allowance: Allowance = UNLIMITED
+
+    @property
+    def user(self) -> str:
+        """Whose share of the queue it takes, and how others see it there."""
+        return self.name or self.key_id
 
     def require(self, scope: Scope) -> None:
         """Raises ScopeMissing unless the caller has the scope."""
@@ -51,12 +58,16 @@ class Principal:
 
     def may_use(self, names: Iterable[str]) -> bool:
         """Whether one of the names of a model is allowed, `m` being the same as `m:latest`."""
-        if self.models is None:
-            return True
-        patterns = [canonical_name(pattern) for pattern in self.models]
-        return any(fnmatchcase(canonical_name(name), pattern) for name in names for pattern in patterns)
+        return self.models is None or is_among(names, self.models)
 
     def require_model(self, *names: str) -> None:
         """Raises ModelNotAllowed unless one of the names that lead to a model is allowed."""
         if not self.may_use(names):
             raise ModelNotAllowed("this key may not use that model", param="model")
+
+
+OPEN_SCOPES = frozenset({Scope.CHAT, Scope.EMBED})
+ANYBODY = Principal(scopes=OPEN_SCOPES)
+"""Whoever calls where no key is asked."""
+GUEST = Principal(scopes=OPEN_SCOPES)
+"""Whoever calls without a key from a network that may, where others need one."""

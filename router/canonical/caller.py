@@ -17,13 +17,15 @@ class Caller(Struct, frozen=True, gc=False):
     """`user` is the name of the key, or its digest's beginning, or empty; `source` is the kind of program that calls.
 
     `local_only` keeps the request on backends of one's own, whatever fails. `priority` is what the key or the request
-    itself says; None leaves it to the alias and to how the request looks.
+    itself says; None leaves it to the alias and to how the request looks. `models` names what it may use; None
+    is everything.
     """
 
     user: str = ""
     source: str = ""
     priority: Priority | None = None
     local_only: bool = False
+    models: tuple[str, ...] | None = None
 
 
 NOBODY = Caller()

@@ -1,6 +1,7 @@
 """What is known of a backend's models."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
@@ -70,3 +71,9 @@ def canonical_name(name: str) -> str:
 def is_passed_on(name: str) -> bool:
     """Whether a name is one that Ollama sends to its own service, also while the model is not in its list."""
     return canonical_name(name).endswith(_CLOUD)
+
+
+def is_among(names: Iterable[str], patterns: Iterable[str]) -> bool:
+    """Whether one of the names of a model is among others, which may have a `*`; `m` is the same as `m:latest`."""
+    wanted = [canonical_name(pattern) for pattern in patterns]
+    return any(fnmatchcase(canonical_name(name), pattern) for name in names for pattern in wanted)

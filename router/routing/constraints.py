@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router.canonical.models import canonical_name, is_passed_on
-from router.errors import NotLocal
+from router.canonical.models import canonical_name, is_among, is_passed_on
+from router.errors import ModelNotAllowed, NotLocal
 from router.routing.catalog import Catalog, Target
 from router.routing.health import Health
 
@@ -41,6 +41,20 @@ def local_ones(
         )
     gone = tuple(Rejected(target, "hosted, and the request is local_only") for target in targets if target not in kept)
     return kept, gone
+
+
+def allowed_ones(
+    targets: tuple[Target, ...], alias: str, patterns: Sequence[str]
+) -> tuple[tuple[Target, ...], tuple[Rejected, ...]]:
+    """Those that the caller may use, and the others: all if the alias that led to them is allowed, else each by its
+    name with and without the backend. What the client called it does not count. Raises ModelNotAllowed without any.
+    """
+    if alias and is_among((alias,), patterns):
+        return targets, ()
+    kept = tuple(target for target in targets if is_among((str(target), target.model), patterns))
+    if not kept:
+        raise ModelNotAllowed("this key may not use that model", param="model")
+    return kept, tuple(Rejected(target, "the key may not use it") for target in targets if target not in kept)
 
 
 def capable_ones(

@@ -10,7 +10,7 @@ from router.canonical.request import Profile
 from router.routing.affinity import Affinity
 from router.routing.catalog import Alias, Catalog, Target
 from router.routing.choice import NO_PROFILE, Choice, Scene, choose
-from router.routing.constraints import THINKING, Rejected, capable_ones, local_ones
+from router.routing.constraints import THINKING, Rejected, allowed_ones, capable_ones, local_ones
 from router.routing.health import BackendHealth, Health, Readiness
 from router.routing.score import Score, Standing, scores, words
 from router.routing.speed import Speeds
@@ -79,8 +79,8 @@ def plan(
 ) -> Plan:
     """The candidates for a request.
 
-    Raises UnknownModel when no name leads anywhere, NoBackend when nobody can know, NotLocal when the request must stay
-    on local backends and there is none for it.
+    Raises UnknownModel when no name leads anywhere, NoBackend when nobody can know, ModelNotAllowed when the caller may
+    use none of them, NotLocal when the request must stay on local backends and there is none for it.
 
     Ready backends come first, then those that load their only model, then those that are down: with everything down,
     everything is tried. What is drained comes last of all. Within that, targets keep their order, but in a pool (one
@@ -89,8 +89,11 @@ def plan(
     scene = Scene(catalog, health, now, wanted.caller.local_only)
     choice = choose(wanted, scene)
     targets, rejected = choice.targets, ()
+    if wanted.caller.models is not None:
+        targets, rejected = allowed_ones(targets, choice.alias.name if choice.alias else "", wanted.caller.models)
     if choice.local_only or scene.local_only:
-        targets, rejected = local_ones(targets, catalog, health)
+        targets, hosted = local_ones(targets, catalog, health)
+        rejected += hosted
     if len(targets) == 1:
         return _ordered(choice, targets, rejected, scene)
     needs = wanted.capabilities

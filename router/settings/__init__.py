@@ -6,7 +6,7 @@ from router.settings.backends import BackendSettings, GroupSettings
 from router.settings.checks import cross_check
 from router.settings.fields import BackendName, Section
 from router.settings.models import AliasSettings, RoutingSettings
-from router.settings.serving import AuthSettings, HealthSettings, QueueSettings, ServerSettings
+from router.settings.serving import AuthSettings, DatabaseSettings, HealthSettings, QueueSettings, ServerSettings
 
 
 class Settings(Section):
@@ -23,11 +23,14 @@ class Settings(Section):
     models: dict[str, AliasSettings] = Field(default_factory=dict, description="Aliases by name.")
     routing: RoutingSettings = Field(default_factory=RoutingSettings, description="Choosing.")
     queue: QueueSettings = Field(default_factory=QueueSettings, description="Waiting.")
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings, description="Keeping.")
     health: HealthSettings = Field(default_factory=HealthSettings, description="Watching.")
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "Settings":
-        document = self.model_dump(mode="json", include={"server", "auth", "backends", "groups", "models", "routing"})
+        document = self.model_dump(
+            mode="json", include={"server", "auth", "backends", "groups", "models", "routing", "database"}
+        )
         if conflicts := cross_check(document):
             raise ValidationError.from_exception_data("Settings", [conflict.details() for conflict in conflicts])
         return self

@@ -31,7 +31,7 @@ def cross_check(document: Mapping[str, JsonValue]) -> list[Conflict]:
 
     Takes the file as plain values and skips what has the wrong shape, so it also works beside other errors.
     """
-    found = (_exposed, _keyless, _leading_nowhere, _leading_away, _grouped)
+    found = (_exposed, _keyless_database, _keyless, _leading_nowhere, _leading_away, _grouped)
     return [conflict for check in found for conflict in check(document)]
 
 
@@ -44,13 +44,22 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 def _exposed(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
     host, auth = _mapping(document.get("server")).get("host"), _mapping(document.get("auth"))
-    guarded = auth.get("api_keys") or auth.get("open") not in (None, False)
+    guarded = auth.get("api_keys") or auth.get("required") is True or auth.get("open") not in (None, False)
     if isinstance(host, str) and host not in LOOPBACK_HOSTS and not guarded:
         yield Conflict(
             ("server", "host"),
             f"{host} is reachable from other machines but no key is asked",
-            "set auth.api_keys, or auth.open: true to accept everybody",
+            "set auth.api_keys, auth.required: true for keys of the database, or auth.open: true to accept everybody",
         )
+
+
+def _keyless_database(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    """Keys are asked, and there can be none."""
+    server, auth = _mapping(document.get("server")), _mapping(document.get("auth"))
+    database = _mapping(document.get("database"))
+    has_none = database.get("enabled") is False or (server.get("data_dir", "") is None and not database.get("url"))
+    if auth.get("required") is True and not auth.get("api_keys") and has_none:
+        yield Conflict(("auth", "required"), "there is no key and no database for one", "set auth.api_keys or database")
 
 
 def _keyless(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:

@@ -1,6 +1,7 @@
 """What every section of the settings is made of."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Literal, cast
 
 from pydantic import (
@@ -42,8 +43,18 @@ def _in_seconds(written: object) -> object:
     return float(told[1]) * _UNITS[told[2]] if told else written
 
 
+def _is_a_network(written: str) -> str:
+    try:
+        ip_network(written.strip())
+    except ValueError:
+        raise ValueError("an address or a network, such as 10.0.0.0/8") from None
+    return written.strip()
+
+
 Seconds = Annotated[float, BeforeValidator(_in_seconds, json_schema_input_type=float | str), Field(gt=0)]
 PriorityName = Literal["interactive", "normal", "batch"]
+ScopeName = Literal["chat", "embed", "admin"]
+Cidr = Annotated[str, AfterValidator(_is_a_network)]
 BackendName = Annotated[str, Field(pattern=NAME_PATTERN)]
 Key = Annotated[SecretStr, AfterValidator(_fits_a_header)]
 CallerKey = Annotated[Key, AfterValidator(_is_long_enough)]

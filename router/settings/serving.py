@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from router.settings.fields import CallerKey, PriorityName, Seconds, Section
+from router.settings.fields import CallerKey, Cidr, PriorityName, ScopeName, Seconds, Section
 
 AUTO_FOLDER = "auto"
+DATABASES = ("sqlite:///", "postgres://", "postgresql://", "postgresql+asyncpg://")
 
 
 class ServerSettings(Section):
@@ -66,6 +67,13 @@ class KeySettings(Section):
     local_only: bool = Field(
         default=False, description="Its requests never leave for a hosted service, whatever fails."
     )
+    scopes: tuple[ScopeName, ...] = Field(
+        default=("chat", "embed"), description="What it is good for: `chat`, `embed`, and `admin` for `/api`."
+    )
+    models: tuple[str, ...] | None = Field(
+        default=None,
+        description="What it may use: aliases, `backend/model`, model names, patterns with `*`. Default: everything.",
+    )
 
 
 def _with_its_key(written: object) -> object:
@@ -85,6 +93,33 @@ class AuthSettings(Section):
     open: bool = Field(
         default=False, description="Allows an address other than loopback without any key. Know your network."
     )
+    required: bool = Field(
+        default=False,
+        description="Asks for a key also while there is none, here or in the database; then an address other than "
+        "loopback is allowed. Default: keys are asked once there is one with which to chat or embed.",
+    )
+    trusted_proxies: tuple[Cidr, ...] = Field(
+        default=(),
+        description="Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` says where a caller is.",
+    )
+
+
+class DatabaseSettings(Section):
+    """Users, keys, backends and usage: what is changed while running, and what was used."""
+
+    enabled: bool = Field(default=True, description="Off: nothing of it is kept, and `/api` has nothing to change.")
+    url: SecretStr | None = Field(
+        default=None,
+        description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`. Default: `turnout.db` in "
+        "`server.data_dir`; without such a folder, none.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_of_a_known_kind(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(DATABASES):
+            raise ValueError("a database is sqlite:///FILE or postgresql://USER@HOST/NAME")
+        return url
 
 
 class HealthSettings(Section):

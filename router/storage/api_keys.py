@@ -1,7 +1,6 @@
 """API keys: made, listed, revoked, and read into memory."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,37 +8,16 @@ from sqlmodel import col, select
 
 from router.access.directory import KeyDirectory, KnownKey, Snapshot
 from router.access.keys import NewKey, digest, make_key
-from router.access.principal import UNLIMITED, Allowance, Principal, Scope
+from router.access.principal import Allowance, Principal, Scope
+from router.canonical.caller import Priority
 from router.errors import NotFound
 from router.storage.database import Database, Listener, Reading
 from router.storage.tables import ApiKeyRow, UserRow
 from router.storage.users import add_user, the_user
+from router.storage.values import ApiKey, KeyTerms
 
 FIRST_USER = "admin"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyTerms:
-    """What a key is good for; times are seconds since 1970."""
-
-    name: str
-    scopes: frozenset[Scope] = frozenset({Scope.CHAT, Scope.EMBED})
-    models: tuple[str, ...] | None = None
-    priority: str = ""
-    allowance: Allowance = UNLIMITED
-    expires_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
-    """A key as a list shows it: never the key."""
-
-    id: str
-    user_id: str
-    prefix: str
-    terms: KeyTerms
-    created_at: float
-    revoked_at: float | None
+ADMIN_ONLY = frozenset({Scope.ADMIN})
 
 
 class ApiKeys:
@@ -80,9 +58,9 @@ class ApiKeys:
         await self._database.change(change)
 
     async def first_admin_key(self) -> NewKey | None:
-        """A key that may do everything, for a database without users; None if there is one. Only one router gets it."""
+        """A key to administer with, for a database without users; None if there is one. Only one router gets it."""
         made = make_key()
-        terms = KeyTerms(name="first start", scopes=frozenset(Scope))
+        terms = KeyTerms(name="first start", scopes=ADMIN_ONLY)
 
         async def change(session: AsyncSession) -> NewKey | None:
             if (await session.scalars(select(UserRow).limit(1))).first():
@@ -98,9 +76,10 @@ def keys_into(directory: KeyDirectory) -> Listener:
     """Keeps a directory in step with the database."""
 
     async def listener(session: AsyncSession, reading: Reading) -> None:
-        enabled = select(ApiKeyRow).join(UserRow).where(col(UserRow.enabled), col(ApiKeyRow.revoked_at).is_(None))
-        known = [_known(row) for row in await session.scalars(enabled)]
-        directory.replace(Snapshot.of(known, pepper=reading.pepper))
+        rows = (await session.execute(select(ApiKeyRow, UserRow).join(UserRow))).all()
+        known = [_known(key, user) for key, user in rows if user.enabled and key.revoked_at is None]
+        asks = any(_scopes(key) != ADMIN_ONLY for key, _ in rows)
+        directory.replace(Snapshot.of(known, pepper=reading.pepper, asks=asks))
 
     return listener
 
@@ -143,13 +122,15 @@ def _api_key(row: ApiKeyRow) -> ApiKey:
     )
 
 
-def _known(row: ApiKeyRow) -> KnownKey:
+def _known(row: ApiKeyRow, user: UserRow) -> KnownKey:
     principal = Principal(
         key_id=row.id,
         user_id=row.user_id,
+        name=user.name,
+        key_name=row.name,
         scopes=_scopes(row),
         models=_models(row),
-        priority=row.priority,
+        priority=Priority.__members__.get(row.priority.upper()),
         allowance=_allowance(row),
     )
     return KnownKey(row.digest, principal, row.expires_at)

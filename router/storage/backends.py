@@ -1,12 +1,10 @@
 """Backends that were added at run time, their secrets sealed; and the models that backends were seen to have."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from time import time
 from typing import Any
 
-from pydantic import JsonValue
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -17,41 +15,7 @@ from router.storage.database import Database
 from router.storage.seal import Purpose, Seal
 from router.storage.tables import BackendModelRow, BackendRow
 from router.storage.users import the_user
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendDefinition:
-    """What a person says about a backend. `options` is the rest of its settings, as the file would have them."""
-
-    name: str
-    kind: str
-    url: str
-    enabled: bool = True
-    api_key: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredBackend:
-    """A backend as it is stored; without an owner it is everybody's."""
-
-    id: str
-    owner_id: str | None
-    definition: BackendDefinition
-    created_at: float
-    updated_at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenModel:
-    """A model of a backend; `size` is bytes, `last_seen` seconds since 1970."""
-
-    name: str
-    size: int | None = None
-    details: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-    last_seen: float
-    selected: bool = False
+from router.storage.values import BackendDefinition, SeenModel, StoredBackend
 
 
 class Backends:

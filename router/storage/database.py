@@ -18,8 +18,9 @@ from router.storage.migrate import upgrade_over
 from router.storage.pepper import ensure_pepper
 from router.storage.reasons import failures, reason_of
 from router.storage.seal import Seal
+from router.storage.state import StorageState
 from router.storage.tables import RevisionRow
-from router.storage.usage_buffer import LIMIT
+from router.storage.usage_buffer import UsageBuffer
 from router.storage.writer import Writer
 
 Result = TypeVar("Result")
@@ -28,17 +29,6 @@ READ_S = 10.0
 FIRST_TRY_S = 20.0
 CLOSE_S = 5.0
 RETRY_AFTER_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class StorageState:
-    """For health and metrics. `reason` says in plain words why it is not ok; the numbers count records of usage."""
-
-    ok: bool
-    reason: str
-    waiting: int
-    written: int
-    lost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +46,11 @@ Listener = Callable[[AsyncSession, Reading], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How to open a database: what listens to it, and who hears what keys have spent today."""
+    """How to open a database: what listens to it, who hears what keys have spent today, and what is to be written."""
 
     listeners: Sequence[Listener] = ()
     seeds: Sequence[Listener] = ()
-    buffer_limit: int = field(default=LIMIT)
+    buffer: UsageBuffer = field(default_factory=UsageBuffer)
 
 
 class Database:
@@ -78,7 +68,7 @@ class Database:
         self._revision: int | None = None
         self._turn = asyncio.Lock()  # what was read earlier never replaces what was read later
         self._reason = ""
-        self.writer = Writer(self._engine, self, buffer_limit=opening.buffer_limit)
+        self.writer = Writer(self._engine, self, buffer=opening.buffer)
 
     @property
     def state(self) -> StorageState:

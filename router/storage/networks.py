@@ -1,24 +1,18 @@
 """The allowlist of networks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from router.access.callers import Callers
 from router.access.keys import new_id
-from router.access.networks import AllowedNetwork, Grant, parse_network
+from router.access.networks import AllowedNetwork, Allowlist, Grant, parse_network
 from router.errors import AlreadyExists, NotFound
-from router.storage.database import Database
+from router.storage.database import Database, Listener, Reading
 from router.storage.tables import AllowlistRow
-
-
-@dataclass(frozen=True, slots=True)
-class AllowlistEntry:
-    id: str
-    allowed: AllowedNetwork
-    created_at: float
+from router.storage.values import AllowlistEntry
 
 
 class AllowedNetworks:
@@ -53,6 +47,15 @@ class AllowedNetworks:
     async def all(self) -> tuple[AllowlistEntry, ...]:
         """Every entry, the oldest first."""
         return await self._database.read(read_allowlist)
+
+
+def networks_into(callers: Callers) -> Listener:
+    """Keeps what callers may do because of where they are in step with the database."""
+
+    async def listener(session: AsyncSession, _: Reading) -> None:
+        callers.allowlist = Allowlist(entry.allowed for entry in await read_allowlist(session))
+
+    return listener
 
 
 async def read_allowlist(session: AsyncSession) -> tuple[AllowlistEntry, ...]:

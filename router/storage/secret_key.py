@@ -6,22 +6,24 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex, token_urlsafe
 
-from router.storage.location import KEY_FILE_NAME, StorageProblem, data_directory
+from router.storage.location import KEY_FILE_NAME, StorageProblem
 
 VARIABLE = "TURNOUT_SECRET_KEY"
 MIN_CHARS = 32
 _OTHERS = 0o077
 
 
-def read_keys(environ: Mapping[str, str]) -> tuple[str, ...]:
+def read_keys(environ: Mapping[str, str], folder: Path | None) -> tuple[str, ...]:
     """The secret keys, the one to seal with first, then older ones that still open.
 
-    They are in `TURNOUT_SECRET_KEY` with commas between them, else in a file, which is made on the first start. Raises
-    StorageProblem for a key that is too short or a file that others may read.
+    They are in `TURNOUT_SECRET_KEY` with commas between them, else in a file of the data folder, which is made on the
+    first start. Raises StorageProblem for a key that is too short, a file that others may read, or neither of them.
     """
     if written := environ.get(VARIABLE):
         return _checked(written.split(","))
-    return read_file(data_directory(environ) / KEY_FILE_NAME)
+    if folder is None:
+        raise StorageProblem(f"there is no secret key: set {VARIABLE}, or server.data_dir for a file with one")
+    return read_file(folder / KEY_FILE_NAME)
 
 
 def read_file(file: Path) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Reading what was used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import time
 
 from sqlalchemy import func
@@ -11,6 +11,8 @@ from router.access.limits import Clock, Limits
 from router.storage.database import Database, Listener, Reading
 from router.storage.tables import ApiKeyRow, UsageRow
 from router.storage.usage_buffer import UsageRecord
+from router.storage.usage_totals import totals
+from router.storage.values import UsageAsked, UsageTotal
 
 
 class Usage:
@@ -25,6 +27,20 @@ class Usage:
         async def query(session: AsyncSession) -> tuple[UsageRecord, ...]:
             newest = select(UsageRow).order_by(col(UsageRow.started_at).desc(), col(UsageRow.uid)).limit(count)
             return tuple(UsageRecord(**row.model_dump()) for row in await session.scalars(newest))
+
+        return await self._database.read(query)
+
+    async def totals(self, asked: UsageAsked) -> tuple[UsageTotal, ...]:
+        """What was used, added up."""
+        return await self._database.read(lambda session: totals(session, asked))
+
+    async def of_key(self, key_ids: Sequence[str], count: int) -> tuple[UsageRecord, ...]:
+        """The last requests with some keys, the newest first."""
+
+        async def query(session: AsyncSession) -> tuple[UsageRecord, ...]:
+            newest = select(UsageRow).order_by(col(UsageRow.started_at).desc(), col(UsageRow.uid)).limit(count)
+            rows = await session.scalars(newest.where(col(UsageRow.key_id).in_(key_ids)))
+            return tuple(UsageRecord(**row.model_dump()) for row in rows)
 
         return await self._database.read(query)
 

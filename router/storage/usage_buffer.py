@@ -47,10 +47,10 @@ class UsageRecord:
 class UsageBuffer:
     """Takes records on the event loop without waiting; `arrived` is called for each that was taken."""
 
-    def __init__(self, *, limit: int = LIMIT, arrived: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *, limit: int = LIMIT) -> None:
         self._records: deque[tuple[int, RequestRecord]] = deque()
         self._limit = limit
-        self._arrived = arrived
+        self.arrived: Callable[[], None] = lambda: None
         self._run = token_hex(8)
         self._made = 0
         self.lost = 0
@@ -67,7 +67,7 @@ class UsageBuffer:
         if len(record.asked) > MAX_NAME_CHARS:
             record = replace(record, asked=record.asked[:MAX_NAME_CHARS])
         self._records.append((self._made, record))
-        self._arrived()
+        self.arrived()
 
     def oldest(self, count: int) -> tuple[UsageRecord, ...]:
         """The ones to write next. They stay here until they are `written` or `lose`d."""

@@ -1,7 +1,6 @@
 """Users and what each prefers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import time
 
 from sqlalchemy import delete
@@ -12,26 +11,7 @@ from router.access.keys import new_id
 from router.errors import AlreadyExists, NotFound
 from router.storage.database import Database
 from router.storage.tables import BackendModelRow, BackendRow, PreferencesRow, UserRow
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A person or a program with keys; keys of one who is not enabled are not valid."""
-
-    id: str
-    name: str
-    enabled: bool
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """What counts when a user names no model: empty text is no preference."""
-
-    default_backend: str = ""
-    default_model: str = ""
-    fallback_to_claude: bool = False
-    use_local_for_code: bool = False
+from router.storage.values import Preferences, User
 
 
 class Users:

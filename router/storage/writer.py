@@ -61,8 +61,8 @@ class Writer:
     Usage is kept and tried again when the database fails. A change is tried once: whoever asked for it is told.
     """
 
-    def __init__(self, engine: AsyncEngine, place: Place, *, buffer_limit: int) -> None:
-        self.buffer = UsageBuffer(limit=buffer_limit, arrived=self._usage_arrived)
+    def __init__(self, engine: AsyncEngine, place: Place, *, buffer: UsageBuffer) -> None:
+        self.buffer = buffer
         self._engine = engine.execution_options(**{WRITES: True})
         self._place = place
         self._failures = failures()
@@ -74,6 +74,9 @@ class Writer:
         self._written = 0
         self._backoff_s = FIRST_BACKOFF_S
         self._closing = False
+        buffer.arrived = self._usage_arrived
+        if len(buffer):
+            self._usage_arrived()
 
     @property
     def state(self) -> WriterState:

@@ -6,6 +6,7 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from router.access.principal import Scope as Ability
 from router.admission.priority import of_embedding
 from router.canonical.request import EmbedRequest
 from router.dialects import openai_embeddings
@@ -20,7 +21,7 @@ from router.surfaces.generate import TASK_HEADER
 from router.surfaces.headers import explaining, header
 from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
-from router.usage.tokenizer import Tokenizer
+from router.usage.tokenizer import Tokenizer, guess
 
 EMBEDDING_PATHS = ["/v1/embeddings", "/embeddings"]
 """With and without the `/v1` that some clients leave out."""
@@ -34,8 +35,9 @@ def embedding_endpoint(relay: Relay, drain: Drain, *, max_body_bytes: int) -> En
         progress = scope["state"]["progress"] = Progress()
         entry = entry_of(scope)
         entry.operation = "embeddings"
-        caller = caller_of(scope)
+        caller = caller_of(scope, Ability.EMBED)
         asked = openai_embeddings.parse_request(await read_body(scope, receive, max_body_bytes))
+        entry.takes(lambda: sum(map(guess, asked.inputs)) + sum(map(len, asked.tokens)))
         entry.goes(asked.model, progress)
         wanted = Wanted(
             asked.model,

@@ -8,6 +8,7 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
+from router.access.principal import Scope
 from router.dialects import openai_chat
 from router.relay.fleet import Fleet
 from router.routing.plan import Candidate, Plan
@@ -60,7 +61,7 @@ def explain_routes(fleet: Fleet, *, max_body_bytes: int) -> list[HTTPRouteHandle
     @post("/v1/router/explain", status_code=200, include_in_schema=False)
     async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = openai_chat.parse_request(await read_body(request.scope, request.receive, max_body_bytes))
-        wanted = wanted_by(asked, task=header(request.scope, TASK_HEADER), caller=caller_of(request.scope))
+        wanted = wanted_by(asked, task=header(request.scope, TASK_HEADER), caller=caller_of(request.scope, Scope.CHAT))
         chosen = fleet.plan(wanted, now=asyncio.get_running_loop().time())
         body = msgspec.json.encode(explained(asked.model, chosen))
         return Response(body, media_type="application/json")

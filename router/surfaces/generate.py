@@ -1,11 +1,13 @@
 """`/v1/chat/completions`."""
 
+from functools import partial
 from typing import Any
 
 from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope
 
+from router.access.principal import Scope as Ability
 from router.admission.priority import of_chat
 from router.dialects import openai_chat
 from router.routing.wanted import wanted_by
@@ -15,6 +17,7 @@ from router.surfaces.caller import caller_of
 from router.surfaces.direct import Endpoint
 from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
+from router.usage.prompt import tokens_wanted
 
 TASK_HEADER = b"x-turnout-task"
 CHAT_PATHS = ["/v1/chat/completions", "/chat/completions"]
@@ -25,9 +28,11 @@ def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
     """What a chat request is answered with."""
 
     async def chat(scope: Scope, receive: Receive) -> ASGIApp:
-        entry_of(scope).operation = "chat"
-        caller = caller_of(scope)
+        entry = entry_of(scope)
+        entry.operation = "chat"
+        caller = caller_of(scope, Ability.CHAT)
         asked = openai_chat.parse_request(await read_body(scope, receive, max_body_bytes))
+        entry.takes(partial(tokens_wanted, asked))
         wanted = wanted_by(asked, task=header(scope, TASK_HEADER), caller=caller, looks=of_chat(stream=asked.stream))
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)

@@ -3,22 +3,25 @@
 import re
 from collections.abc import Callable
 from random import getrandbits
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from router.auth import Keys, presented_key
+from router.access.principal import UNLIMITED
 from router.dialects.openai_chat import render_error
 from router.errors import BadRequest, InternalError, RouterError, UnknownRoute, WrongMethod
 from router.relay.progress import Progress
+from router.surfaces.account import Account
+from router.surfaces.door import Door
 from router.surfaces.headers import explaining, retrying
 from router.surfaces.recording import Entry, Recorder, entry_of
 from router.surfaces.unexpected import log_unexpected
 from router.surfaces.watch import ClientLeft
 
-OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
+OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/docs", "/docs/openapi.json"})
+MAX_COMPLAINT = 500
 _PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
@@ -44,7 +47,7 @@ class RequestIds:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry.status = message["status"]
-                message["headers"] = [*message["headers"], header]
+                message["headers"] = [*message["headers"], header, *entry.limit_headers()]
             await send(message)
 
         try:
@@ -64,16 +67,26 @@ def _request_id(headers: Any) -> bytes:
 
 
 class Guard:
-    """Asks for a key on every path but the two that a supervisor needs. Looks at the raw path only."""
+    """Asks for a key on every path but the two that a supervisor needs and the description of the API. Looks at the raw
+    path only."""
 
-    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+    def __init__(self, app: ASGIApp, door: Door) -> None:
         self._app = app
-        self._keys = keys
+        self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            scope["state"]["principal"] = self._keys.principal(presented_key(list(scope["headers"])))
+            principal = self._door.principal(list(scope["headers"]), peer_of(scope))
+            scope["state"]["principal"] = principal
+            if principal.allowance is not UNLIMITED and principal.allowance != UNLIMITED:
+                entry_of(scope).account = Account(self._door.limits, principal)
         await self._app(scope, receive, send)
+
+
+def peer_of(scope: Scope) -> str:
+    """The address of whoever is at the other end of the connection."""
+    client = scope["client"]
+    return client[0] if client else ""
 
 
 def error_response(request: Request[Any, Any, Any], error: RouterError) -> Response[bytes]:
@@ -92,9 +105,19 @@ def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respon
         case 405:
             return error_response(request, WrongMethod(f"{path[:200]} does not take {method}"))
         case status if status < 500:
-            return error_response(request, BadRequest("the request could not be read"))
+            return error_response(request, BadRequest(_complaint(error)))
         case _:
             return _internal_error(request, error)
+
+
+def _complaint(error: HTTPException) -> str:
+    """What is wrong with a request to `/api`, field by field: never the values that were sent."""
+    if not isinstance(error, ValidationException) or not isinstance(error.extra, list):
+        return "the request could not be read"
+    told = [
+        f"{each.get('key') or 'body'}: {each.get('message', '')}" for each in cast("list[dict[str, Any]]", error.extra)
+    ]
+    return "; ".join(told)[:MAX_COMPLAINT] or "the request could not be read"
 
 
 def _internal_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

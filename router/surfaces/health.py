@@ -10,6 +10,8 @@ from msgspec import Struct
 from router.live import Live
 from router.relay.fleet import Fleet
 from router.routing.health import BackendHealth, Readiness, State
+from router.storage.live import Storage
+from router.storage.state import StorageState
 from router.surfaces.drain import Drain
 
 
@@ -31,6 +33,15 @@ class BackendReport(Struct):
     last_error: str | None
 
 
+class StorageReport(Struct):
+    """The database; `last_error` says what is wrong with it, `lost` is usage that could not be written."""
+
+    state: str
+    last_error: str | None
+    waiting: int
+    lost: int
+
+
 class ConfigReport(Struct):
     """The settings: `problems` are why a changed file is not used, `needs_restart` what it changes only at a start."""
 
@@ -45,10 +56,11 @@ class ConfigReport(Struct):
 class Report(Struct):
     status: str
     backends: list[BackendReport]
+    storage: StorageReport | None
     config: ConfigReport
 
 
-def health_routes(fleet: Fleet, drain: Drain, *, in_force: Live) -> list[HTTPRouteHandler]:
+def health_routes(fleet: Fleet, drain: Drain, storage: Storage | None, *, in_force: Live) -> list[HTTPRouteHandler]:
     """Whether the process lives, whether it can serve, and how every backend is."""
 
     @get("/health/live", include_in_schema=False)
@@ -68,13 +80,18 @@ def health_routes(fleet: Fleet, drain: Drain, *, in_force: Live) -> list[HTTPRou
         now = asyncio.get_running_loop().time()
         stale_s = in_force.settings.health.stale_s
         backends = [_report(fleet, state, now, stale_s) for state in fleet.health if _is_shown(fleet, state)]
-        degraded = any(backend.state not in {"up", "unknown"} for backend in backends)
-        report = Report("degraded" if degraded else "ok", backends, _config(in_force))
-        return Response(
-            msgspec.json.encode(report), media_type="application/json", status_code=503 if degraded else 200
+        kept = storage and _storage_report(storage.state)
+        is_well = all(backend.state in {"up", "unknown"} for backend in backends) and (
+            storage is None or storage.state.ok
         )
+        report = Report("ok" if is_well else "degraded", backends, kept, _config(in_force))
+        return Response(msgspec.json.encode(report), media_type="application/json", status_code=200 if is_well else 503)
 
     return [live, ready, health]
+
+
+def _storage_report(state: StorageState) -> StorageReport:
+    return StorageReport("up" if state.ok else "degraded", state.reason or None, state.waiting, state.lost)
 
 
 def _serves(health: BackendHealth, now: float) -> bool:

@@ -21,7 +21,9 @@ from router.live import Live
 from router.relay.fleet import Fleet
 from router.routing.catalog import Catalog
 from router.routing.health import State
+from router.storage.live import Storage
 from router.surfaces.drain import Drain
+from router.surfaces.storage_metrics import storage_families
 from router.usage.calibration import Calibration
 from router.usage.estimate_metrics import estimate_families
 from router.usage.metrics import LabelOf, Metrics
@@ -40,7 +42,10 @@ class Counted:
 class _Scrape(Collector):
     """What was counted, and how things are at this moment."""
 
-    def __init__(self, counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, live: Live) -> None:
+    def __init__(
+        self, counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, live: Live, storage: Storage | None
+    ) -> None:
+        self._storage = storage
         self._counted = counted
         self._fleet = fleet
         self._gate = gate
@@ -56,6 +61,8 @@ class _Scrape(Collector):
         yield from self._counted.requests.families()
         yield from self._counted.queue.families()
         yield from estimate_families(self._counted.calibration)
+        if self._storage is not None:
+            yield from storage_families(self._storage.state)
         yield GaugeMetricFamily("turnout_requests_in_flight", "Requests under way.", value=self._drain.in_flight)
         up = GaugeMetricFamily("turnout_backend_up", "Whether the backend is up.", labels=("backend",))
         running = GaugeMetricFamily("turnout_backend_in_flight", "Requests at the backend.", labels=("backend",))
@@ -89,10 +96,12 @@ def _settings(live: Live) -> Iterator[Metric]:
     yield GaugeMetricFamily("turnout_config_timestamp_seconds", told, value=live.since)
 
 
-def metrics_routes(counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, live: Live) -> list[HTTPRouteHandler]:
+def metrics_routes(
+    counted: Counted, fleet: Fleet, *, gate: Gate, drain: Drain, live: Live, storage: Storage | None
+) -> list[HTTPRouteHandler]:
     """The numbers of this router alone: nothing is shared through the process."""
     registry = CollectorRegistry()
-    registry.register(_Scrape(counted, fleet, gate=gate, drain=drain, live=live))
+    registry.register(_Scrape(counted, fleet, gate=gate, drain=drain, live=live, storage=storage))
     ProcessCollector(registry=registry)
 
     @get("/metrics", include_in_schema=False)

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec import Struct
 
+from router.access.principal import ANYBODY, Principal, Scope
 from router.admission.gate import Gate
 from router.admission.view import LaneView, Waiting, view
 from router.errors import UnknownBackend
@@ -86,7 +88,8 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
         return _json(QueueReport(len({id(stay) for stay in gate.waiting.values()}), running, lanes))
 
     @post("/v1/router/backends/{name:str}/drain", status_code=200, include_in_schema=False)
-    async def drain(name: FromPath[str]) -> Response[bytes]:
+    async def drain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
+        _may_steer(request)
         _known(fleet, name)
         if not fleet.health[name].drained:
             logger.info("backend %s is drained: nothing new is sent there until it is resumed", name)
@@ -95,7 +98,8 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
         return _drained(fleet, gate, name)
 
     @post("/v1/router/backends/{name:str}/resume", status_code=200, include_in_schema=False)
-    async def resume(name: FromPath[str]) -> Response[bytes]:
+    async def resume(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
+        _may_steer(request)
         _known(fleet, name)
         if fleet.health[name].drained:
             logger.info("backend %s is resumed", name)
@@ -104,6 +108,13 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
         return _drained(fleet, gate, name)
 
     return [queue, drain, resume]
+
+
+def _may_steer(request: Request[Any, Any, Any]) -> None:
+    """Raises ScopeMissing, where keys are asked, for a key that is not good for administering."""
+    principal: Principal = request.scope["state"]["principal"]
+    if principal is not ANYBODY:
+        principal.require(Scope.ADMIN)
 
 
 def _known(fleet: Fleet, name: str) -> None:

@@ -1,14 +1,17 @@
 """From a request's first byte to its record: what the surfaces say about it on the way."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import time
 from typing import Any
 
-from router.auth import ANYBODY, Principal
+from router.access.principal import ANYBODY, Principal
+from router.access.ratelimit_headers import RawHeaders
+from router.canonical.events import UsageReported
 from router.errors import InternalError, RouterError
 from router.relay.progress import Progress
+from router.surfaces.account import Account
 from router.usage.arrears import Arrears
 from router.usage.estimate import Bill, owed
 from router.usage.record import CANCELLED, CLIENT_LEFT, OK, RequestRecord, Sink, hand_out
@@ -17,7 +20,7 @@ from router.usage.record import CANCELLED, CLIENT_LEFT, OK, RequestRecord, Sink,
 class Entry:
     """One request that is under way; `progress` is how far the relay has come with it."""
 
-    __slots__ = ("_began", "asked", "id", "operation", "outcome", "progress", "status", "stream")
+    __slots__ = ("_began", "account", "asked", "id", "operation", "outcome", "progress", "status", "stream")
 
     def __init__(self, request_id: str) -> None:
         self.id = request_id
@@ -27,6 +30,7 @@ class Entry:
         self.progress: Progress | None = None
         self.status = 0
         self.outcome = ""
+        self.account: Account | None = None
         self._began = asyncio.get_running_loop().time()
 
     def goes(self, asked: str, progress: Progress, *, stream: bool = False) -> None:
@@ -35,6 +39,20 @@ class Entry:
         self.progress = progress
         progress.id = self.id
         self.stream = stream
+
+    def takes(self, tokens: Callable[[], int]) -> None:
+        """Takes it off what the key may use; raises LimitReached."""
+        if self.account is not None:
+            self.account.take(tokens)
+
+    def limit_headers(self) -> RawHeaders:
+        """How the key stands with its limits, if it has any."""
+        return [] if self.account is None else self.account.headers()
+
+    def settle(self, usage: UsageReported | None) -> None:
+        """What it took is known now."""
+        if self.account is not None:
+            self.account.settle((usage.prompt or 0) + (usage.completion or 0) if usage else 0)
 
     def failed(self, error: RouterError) -> None:
         """The client is told so. Kept is our own code: a backend's could be anything."""
@@ -102,14 +120,19 @@ class Recorder:
 
     def end(self, entry: Entry, state: Mapping[str, Any]) -> None:
         """A request is over. What is neither work nor a failure, such as a look at `/health`, leaves no record."""
-        if entry.operation or entry.outcome:
-            principal: Principal = state.get("principal", ANYBODY)
-            record = entry.record(principal.key_id)
-            hand_out(record, self._at_once)
-            if (bill := entry.owed()) is None:
-                hand_out(record, self._sinks)
-            else:
-                self._arrears.add(bill, lambda usage: hand_out(replace(record, usage=usage), self._sinks))
+        if not (entry.operation or entry.outcome):
+            return
+        principal: Principal = state.get("principal", ANYBODY)
+        record = entry.record(principal.key_id)
+        hand_out(record, self._at_once)
+        if (bill := entry.owed()) is not None:
+            self._arrears.add(bill, lambda usage: self._told(entry, replace(record, usage=usage)))
+        else:
+            self._told(entry, record)
+
+    def _told(self, entry: Entry, record: RequestRecord) -> None:
+        entry.settle(record.usage)
+        hand_out(record, self._sinks)
 
 
 def entry_of(scope: Any) -> Entry:

@@ -136,6 +136,11 @@ async def prompt_count(request: ChatRequest, tokenizer: Tokenizer) -> Count:
     return prompt.count(await tokenizer.counted(prompt.messages.text), await tokenizer.counted(prompt.tools.text))
 
 
+def tokens_wanted(request: ChatRequest) -> int:
+    """About how many tokens a request may come to, by the length of its texts and the longest answer it asks for."""
+    return Prompt(request).count(None, None).tokens + max(0, request.sampling.max_tokens or 0)
+
+
 def _message(message: Message, sample: Sample) -> tuple[int, int]:
     """Adds the text of a message to a sample; the tokens of all that is not its text, and how many images it has."""
     tokens, images = MESSAGE_TOKENS + TOOL_TOKENS * len(message.tool_calls), 0

@@ -46,7 +46,7 @@ def test_the_example_shows_every_setting():
     for section in sections(everything()):
         shown.setdefault(type(section), set()).update(section.model_fields_set)
         known[type(section)] = set(type(section).model_fields)
-    assert len(known) == 11
+    assert len(known) == 12
     assert shown == known
 
 

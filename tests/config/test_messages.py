@@ -15,9 +15,9 @@ BACKEND_KEYS = (
 )
 EXPOSED = (
     "0.0.0.0 is reachable from other machines but no key is asked "
-    "(set auth.api_keys, or auth.open: true to accept everybody)"
+    "(set auth.api_keys, auth.required: true for keys of the database, or auth.open: true to accept everybody)"
 )
-SECTIONS = "server, auth, backends, groups, models, routing, queue, health"
+SECTIONS = "server, auth, backends, groups, models, routing, queue, database, health"
 
 
 def only(text: str, **environ: str) -> str:

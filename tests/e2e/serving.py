@@ -47,10 +47,11 @@ def environment(**more: str) -> dict[str, str]:
 
 @contextmanager
 def served(folder: Path, config: Mapping[str, Any], *, wait_ready: bool = True) -> Iterator[Served]:
-    """Serves these settings; the process is gone afterwards."""
+    """Serves these settings, which keep nothing unless they say so; the process is gone afterwards."""
     port = free_port()
     file = folder / "turnout.json"
-    file.write_text(json.dumps({**config, "server": {"port": port, **config.get("server", {})}}), encoding="utf-8")
+    server = {"port": port, "data_dir": None, **config.get("server", {})}
+    file.write_text(json.dumps({**config, "server": server}), encoding="utf-8")
     log = folder / "router.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

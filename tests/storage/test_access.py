@@ -9,6 +9,7 @@ from router.access.directory import KeyDirectory
 from router.access.limits import DAY_S, Clock, Limits
 from router.access.networks import AllowedNetwork, Grant, parse_network
 from router.access.principal import Allowance, Scope
+from router.canonical.caller import Priority
 from router.errors import AlreadyExists, BudgetSpent, KeyExpired, NotFound, RouterError, Unauthorized
 from router.storage.api_keys import ApiKeys, KeyTerms, keys_into
 from router.storage.backends import BackendDefinition, Backends, SeenModel
@@ -46,7 +47,8 @@ async def test_a_key_counts_from_the_moment_it_is_made_until_it_is_revoked(url):
         principal = directory.principal(made.secret, now=0)
         assert (principal.key_id, principal.user_id) == (made.id, user.id)
         assert (principal.scopes, principal.models) == (LAPTOP.scopes, LAPTOP.models)
-        assert (principal.priority, principal.allowance) == (LAPTOP.priority, LAPTOP.allowance)
+        assert (principal.priority, principal.allowance) == (Priority.INTERACTIVE, LAPTOP.allowance)
+        assert (principal.user, principal.key_name) == ("ada", "laptop")
         await ApiKeys(database).revoke(made.id)
         assert not lets_in(directory, made.secret)
 
@@ -125,7 +127,8 @@ async def test_the_first_start_gives_one_admin_key_to_one_router(url):
         made = await asyncio.gather(*(ApiKeys(each).first_admin_key() for each in (mine, yours, mine)))
         (key,) = [one for one in made if one]
         await until(lambda: lets_in(directory, key.secret), 1)
-        assert directory.principal(key.secret, now=0).scopes == set(Scope)
+        assert directory.principal(key.secret, now=0).scopes == {Scope.ADMIN}
+        assert not directory.asks
         assert await ApiKeys(mine).first_admin_key() is None
 
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = ("sqlalchemy", "sqlmodel", "alembic", "asyncpg", "aiosqlite", "cryptography", "platformdirs")
+HEAVY = ("sqlalchemy", "sqlmodel", "alembic", "asyncpg", "aiosqlite", "cryptography", "sqlite3")
 
 
 def test_the_router_starts_without_importing_any_database_library():

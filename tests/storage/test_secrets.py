@@ -1,6 +1,5 @@
 """What is secret is sealed at rest, opens with the right key only, and can be sealed anew."""
 
-import os
 import stat
 import threading
 from pathlib import Path
@@ -14,7 +13,7 @@ from router.storage import rekey as rekeying
 from router.storage.api_keys import ApiKeys, KeyTerms, keys_into
 from router.storage.backends import BackendDefinition, Backends
 from router.storage.engine import make_engine
-from router.storage.location import StorageProblem, data_directory, database_url
+from router.storage.location import StorageProblem, database_url
 from router.storage.rekey import rekey, rekey_file
 from router.storage.seal import Purpose, Seal, subkey
 from router.storage.secret_key import read_file, read_keys
@@ -172,23 +171,25 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path):
 
 
 def test_keys_of_the_environment_come_before_a_file_and_may_be_several(tmp_path):
-    environ = {"TURNOUT_SECRET_KEY": f"{'n' * 40}, {'o' * 40}", "TURNOUT_DATA_DIR": str(tmp_path)}
-    assert read_keys(environ) == ("n" * 40, "o" * 40)
+    environ = {"TURNOUT_SECRET_KEY": f"{'n' * 40}, {'o' * 40}"}
+    assert read_keys(environ, tmp_path) == read_keys(environ, None) == ("n" * 40, "o" * 40)
     assert list(tmp_path.iterdir()) == []
-    assert read_keys({"TURNOUT_DATA_DIR": str(tmp_path)}) == read_file(tmp_path / "secret.key")
+    assert read_keys({}, tmp_path) == read_file(tmp_path / "secret.key")
+
+
+def test_without_variable_and_folder_there_is_no_secret_key():
+    with pytest.raises(StorageProblem, match="TURNOUT_SECRET_KEY"):
+        read_keys({}, None)
 
 
 @pytest.mark.parametrize("written", ["short", "short," + "x" * 40, ","])
 def test_a_key_that_is_too_short_is_refused(written, tmp_path):
     with pytest.raises(StorageProblem, match="32 characters"):
-        read_keys({"TURNOUT_SECRET_KEY": written, "TURNOUT_DATA_DIR": str(tmp_path)})
+        read_keys({"TURNOUT_SECRET_KEY": written}, tmp_path)
 
 
-def test_the_data_directory_is_the_platforms_unless_it_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert data_directory(os.environ | {"TURNOUT_DATA_DIR": ""}) == tmp_path / "turnout"
-    assert data_directory({"TURNOUT_DATA_DIR": "/srv/turnout"}) == Path("/srv/turnout")
-    assert database_url(None, {"TURNOUT_DATA_DIR": "/srv/turnout"}) == "sqlite:////srv/turnout/turnout.db"
+def test_without_an_address_the_database_is_a_file_in_the_data_folder():
+    assert database_url(None, Path("/srv/turnout")) == "sqlite:////srv/turnout/turnout.db"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_the_data_directory_is_the_platforms_unless_it_is_named(tmp_path, monkey
 )
 def test_an_address_of_another_kind_is_refused(address):
     with pytest.raises(StorageProblem):
-        database_url(address, {})
+        database_url(address, None)
 
 
 @pytest.mark.parametrize("address", ["postgresql://user:planted@host:port/name", "postgresql://user:planted@[::1/name"])

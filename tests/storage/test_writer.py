@@ -161,7 +161,7 @@ async def test_a_server_that_is_not_there_at_the_start_is_waited_for(cluster: Cl
 
 
 async def test_what_does_not_fit_into_the_buffer_is_counted_as_lost_and_told(sqlite_url, caplog):
-    async with opened(sqlite_url, buffer_limit=10) as database:
+    async with opened(sqlite_url, buffer=UsageBuffer(limit=10)) as database:
         for _ in range(25):
             database.writer.buffer.record(recorded())
         assert (database.state.waiting, database.state.lost) == (10, 15)

@@ -224,7 +224,7 @@ async def test_what_was_learned_survives_a_restart(anyio_backend, tmp_path):
             await r.client.post(CHAT, json=asked("m", messages=words(900)))
         async with running(config) as r:
             assert 'turnout_estimate_factor{kind="llama_cpp"' in (await r.client.get("/metrics")).text
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["calibration.json"]
+    assert (tmp_path / "data" / "calibration.json").exists()
 
 
 async def test_a_whole_answer_says_how_much_room_is_left(r):

@@ -1,0 +1,67 @@
+"""Asking a running router over its API: `TURNOUT_URL` and `TURNOUT_API_KEY` say which and as whom."""
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import rich_click as click
+
+from router.commands.shared import fail, terminal
+
+if TYPE_CHECKING:
+    import httpx
+
+URL, KEY = "TURNOUT_URL", "TURNOUT_API_KEY"
+DEFAULT_URL = "http://127.0.0.1:7070"
+TIMEOUT_S = 30.0
+NO_KEY = 401
+REFUSED, UNREACHABLE = 1, 3
+"""Exit statuses: the router said no, or there is none."""
+
+
+def ask(method: str, path: str, **sent: Any) -> Any:
+    """The router's answer as plain values, None for an empty one; a refusal is the end of the command."""
+    import httpx
+
+    url = os.environ.get(URL, "").strip() or DEFAULT_URL
+    key = os.environ.get(KEY, "").strip()
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        response = httpx.request(method, url.rstrip("/") + path, headers=headers, timeout=TIMEOUT_S, **sent)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        fail(f"no router answers at {url} ({type(error).__name__}); set {URL}", status=UNREACHABLE)
+    if not response.is_success:
+        fail(_refusal(response), status=REFUSED)
+    return response.json() if response.content else None
+
+
+def show(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
+    """A table of some columns, or everything as JSON."""
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*(column.replace("_", " ") for column in columns), box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(_told(row[column])) for column in columns))
+    terminal().print(table)
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(_told(each) for each in cast("list[Any]", value))
+    text = f"{value:.2f}" if isinstance(value, float) else str(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _refusal(response: "httpx.Response") -> str:
+    try:
+        told = response.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return f"the answer was {response.status_code} and not from a router"
+    missing = f"; set {KEY}" if response.status_code == NO_KEY else ""
+    return f"{told}{missing}"

@@ -1,0 +1,61 @@
+"""A router with a database, an admin, two users and a key of each kind."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from time import time
+
+import httpx
+import pytest
+
+from router.access.principal import Scope
+from router.storage.stored import Stored
+from router.storage.values import KeyTerms
+from tests.fakes import FakeBackend
+from tests.running import RunningRouter, running
+from tests.surfaces.asking import alias, backends
+
+
+@dataclass(frozen=True)
+class Office:
+    """`keys` are headers by who sends them; `ids` are ids by what they name."""
+
+    r: RunningRouter
+    stored: Stored
+    keys: dict[str, dict[str, str]]
+    ids: dict[str, str]
+
+    async def ask(self, method: str, path: str, who: str = "admin", **more: object) -> httpx.Response:
+        return await self.r.client.request(method, path, headers=self.keys[who], **more)
+
+
+@pytest.fixture
+async def fake(anyio_backend) -> AsyncIterator[FakeBackend]:
+    async with FakeBackend(flavour="openai") as fake:
+        yield fake
+
+
+@pytest.fixture
+async def office(fake, tmp_path) -> AsyncIterator[Office]:
+    config = {
+        "backends": backends({"desk": fake}, api_key="planted-provider-secret"),
+        "models": alias("coder", "desk/fake-chat"),
+        "server": {"data_dir": str(tmp_path)},
+        "auth": {"trusted_proxies": ["127.0.0.1"]},
+    }
+    async with running(config) as r:
+        await r.router.storage.opened.wait()
+        stored = r.router.storage.stored
+        keys: dict[str, dict[str, str]] = {"nobody": {}, "wrong": {"x-api-key": "sk-turnout-wrong"}}
+        ids: dict[str, str] = {}
+        for who, scopes, expires_at in (
+            ("admin", {Scope.ADMIN}, None),
+            ("ada", {Scope.CHAT}, None),
+            ("bob", {Scope.CHAT, Scope.EMBED}, None),
+            ("expired", {Scope.ADMIN}, time() - 1),
+        ):
+            user = await stored.users.add(who)
+            made = await stored.keys.create(
+                user.id, KeyTerms(name=f"key of {who}", scopes=frozenset(scopes), expires_at=expires_at)
+            )
+            keys[who], ids[who], ids[f"{who} key"] = {"x-api-key": made.secret}, user.id, made.id
+        yield Office(r, stored, keys, ids)
