@@ -236,7 +236,12 @@ def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog
 def _terms(backend: BackendSettings) -> Terms:
     """Ollama does one request at a time unless told otherwise; llama.cpp says itself how many."""
     usual = {"ollama": 1, "llama_cpp": None}.get(backend.type, USUAL_PARALLEL)
-    return Terms(weight=backend.weight, max_parallel=backend.max_parallel or usual, hosted=backend.is_hosted)
+    return Terms(
+        weight=backend.weight,
+        max_parallel=backend.max_parallel or usual,
+        hosted=backend.is_hosted,
+        kind=backend.type,
+    )
 
 
 def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings]) -> Alias:

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router.canonical.caller import NOBODY, Caller, Priority
+from router.canonical.caller import CODING_TOOL, NOBODY, Caller, Priority
 from router.canonical.request import ChatRequest, Message
+
+CODE = "code"
+CODE_TASKS = frozenset({CODE, "coding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,11 @@ class Wanted:
     tools: bool = False
     thinking: bool = False
     messages: Sequence[Message] = ()
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it is about code: the task says so, or no task is named and a coding tool asks."""
+        return self.task in CODE_TASKS if self.task else self.caller.source == CODING_TOOL
 
     @property
     def capabilities(self) -> tuple[str, ...]:
