@@ -54,7 +54,7 @@ async def test_claude_answers_for_those_who_want_that_while_local_is_down(tmp_pa
             assert answer.headers["x-turnout-reason"] == "default model main, desk failed"
             await r.looked()
             assert await reason_of(r, who) == "default model main, Claude while local is down"
-            assert (await r.client.post(CHAT, json=asked("main"), headers=who)).status_code == 503
+            assert (await r.client.post(CHAT, json=asked("main"), headers=who)).status_code == 502
 
 
 async def test_other_routers_on_the_same_database_hear_of_it_within_a_second(office: Office, fake, tmp_path):
