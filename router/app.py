@@ -132,7 +132,7 @@ def build(
     direct = Endpoints(
         chat_endpoint(answering, max_body_bytes=limit), embedding_endpoint(relay, drain, max_body_bytes=limit)
     )
-    reload = Reload(Parts(fleet, gate, prober, kept.locks), Live(settings), partial(_rebuilt, fleet, optional=optional))
+    reload = _reload(settings, Parts(fleet, gate, prober, kept.locks, kept.added), optional=optional)
     routes = [
         *chat_routes(direct.chat),
         *embedding_routes(direct.embed),
@@ -184,18 +184,29 @@ def _direct(app: ASGIApp, direct: Endpoints, door: Door) -> ASGIApp:
     return Direct(app, {path: Guard(route, door) for path, route in routes.items()})
 
 
-def _rebuilt(fleet: Fleet, settings: Settings, *, optional: frozenset[str]) -> Fleet:
-    return build_fleet(settings, optional=optional, known=fleet.adapters)
+def _reload(settings: Settings, parts: Parts, *, optional: frozenset[str]) -> Reload:
+    return Reload(parts, Live(settings), partial(_rebuilt, parts, optional=optional))
+
+
+def _rebuilt(parts: Parts, settings: Settings, *, optional: frozenset[str]) -> Fleet:
+    return build_fleet(settings, optional=optional, known=parts.fleet.adapters, owners=parts.added.owners)
 
 
 def build_fleet(
-    settings: Settings, *, optional: frozenset[str] = frozenset(), known: Mapping[str, Adapter] = MappingProxyType({})
+    settings: Settings,
+    *,
+    optional: frozenset[str] = frozenset(),
+    known: Mapping[str, Adapter] = MappingProxyType({}),
+    owners: Mapping[str, str] = MappingProxyType({}),
 ) -> Fleet:
-    """The backends, aliases and adapters that the settings describe; those `known` are kept where they are the same."""
+    """The backends, aliases and adapters that the settings describe; those `known` are kept where they are the same.
+
+    `owners` are those of the private ones.
+    """
     enabled = {name: backend for name, backend in settings.backends.items() if backend.enabled}
     kinds = discover()
     return Fleet(
-        catalog=_catalog(settings, enabled),
+        catalog=_catalog(settings, enabled, owners),
         health=Health(enabled),
         adapters={name: _adapter(kinds, name, backend, known=known.get(name)) for name, backend in enabled.items()},
         totals={name: backend.timeouts.total for name, backend in enabled.items()},
@@ -222,7 +233,7 @@ def _adapter(
     return known if known is not None and is_same else kinds[backend.type](config)
 
 
-def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog:
+def _catalog(settings: Settings, enabled: dict[str, BackendSettings], owners: Mapping[str, str]) -> Catalog:
     aliases = (_alias(name, alias, enabled) for name, alias in settings.models.items())
     return Catalog(
         backends=tuple(enabled),
@@ -230,6 +241,7 @@ def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog
         tasks=settings.routing.tasks,
         default_model=settings.routing.default_model,
         terms={name: _terms(backend) for name, backend in enabled.items()},
+        owners={name: owner for name, owner in owners.items() if name in enabled},
     )
 
 

@@ -12,6 +12,7 @@ from router.access.keys import NewKey, digest
 from router.access.limits import Limits
 from router.access.networks import parse_network
 from router.access.principal import Principal, Scope
+from router.added import Added
 from router.canonical.caller import Priority
 from router.settings import Settings
 from router.settings.serving import AuthSettings, KeySettings
@@ -26,6 +27,7 @@ class Keeping:
     door: Door
     locks: "Locks"
     storage: Storage | None
+    added: Added
 
 
 def keeping_of(settings: Settings, first_key: Callable[[NewKey], None] | None = None) -> Keeping:
@@ -36,8 +38,9 @@ def keeping_of(settings: Settings, first_key: Callable[[NewKey], None] | None = 
     door = Door(callers, limits)
     locks = Locks(door, callers)
     locks.replace(auth)
-    storage = Storage(place, Memory(callers, stored, limits), first_key=first_key) if place else None
-    return Keeping(door, locks, storage)
+    added = Added()
+    storage = Storage(place, Memory(callers, stored, limits, added), first_key=first_key) if place else None
+    return Keeping(door, locks, storage, added)
 
 
 def place_of(settings: Settings) -> Place | None:

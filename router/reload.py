@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from router.added import Added
 from router.admission.gate import Gate
 from router.canonical.adapter import Adapter
 from router.lanes import lanes_of
@@ -41,6 +42,7 @@ class Parts:
     gate: Gate
     prober: Prober
     locks: Locks
+    added: Added
 
 
 class Reload:
@@ -53,6 +55,7 @@ class Reload:
         self.live = live
         self._parts = parts
         self._rebuilt = rebuilt
+        parts.added.changed = self.refresh
         self._written = live.settings.server
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._retired: dict[int, Adapter] = {}
@@ -65,18 +68,30 @@ class Reload:
             told = "; ".join(each["msg"] for each in error.errors(include_url=False, include_input=False))
             self.refuse((f"with the address that the router listens on, which a restart would change: {told}",))
             return False
-        parts, live = self._parts, self.live
-        change = parts.fleet.become(self._rebuilt(settings))
-        parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
-        parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)
-        parts.locks.replace(settings.auth)
+        live = self.live
+        change = self._become(settings)
+        self._parts.locks.replace(settings.auth)
         live.waiting = _differences(live.settings, wanted, self._written)
         live.settings, live.problems, live.since = settings, (), time()
         live.applied += 1
+        if live.waiting:
+            logger.warning("settings: %s cannot change while running: restart for it", ", ".join(live.waiting))
         self._tell(change)
+        logger.info("the settings are in force")
+        return True
+
+    def refresh(self) -> None:
+        """The backends that were added at run time are others now."""
+        self._tell(self._become(self.live.settings))
+
+    def _become(self, settings: Settings) -> Change:
+        parts, settings = self._parts, self._parts.added.beside(settings)
+        change = parts.fleet.become(self._rebuilt(settings))
+        parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
+        parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)
         self._retired.update({id(adapter): adapter for adapter in change.retired})
         self._changes.put_nowait(change)
-        return True
+        return change
 
     def started_with(self, written: Settings) -> None:
         """What the file said at the start, should the command line have said otherwise."""
@@ -129,20 +144,25 @@ class Reload:
         for name in () if change.is_over.is_set() else change.removed:
             if running := self._parts.fleet.health[name].in_flight:
                 logger.info("backend %s is removed: %d requests finish there", name, running)
-        if self.live.waiting:
-            logger.warning("settings: %s cannot change while running: restart for it", ", ".join(self.live.waiting))
-        logger.info("the settings are in force")
 
 
 def _beside(running: Settings, wanted: Settings) -> Settings:
-    """The wanted settings with the server that runs. They are checked together, since an address may need a key."""
-    return Settings.model_validate({**wanted.model_dump(), "server": running.server.model_dump()})
+    """The wanted settings with the server and the database that run. They are checked together, since an address may
+    need a key."""
+    kept = {"server": running.server.model_dump(), "database": running.database.model_dump()}
+    return Settings.model_validate({**wanted.model_dump(), **kept})
 
 
 def _differences(running: Settings, wanted: Settings, written: object) -> tuple[str, ...]:
-    """Which settings of the server the file says otherwise than what runs, though it did not at the start."""
-    return tuple(
+    """Which settings that need a restart the file says otherwise than what runs, though it did not at the start."""
+    server = (
         f"server.{name}"
         for name in type(wanted.server).model_fields
         if getattr(wanted.server, name) not in (getattr(running.server, name), getattr(written, name))
     )
+    database = (
+        f"database.{name}"
+        for name in type(wanted.database).model_fields
+        if getattr(wanted.database, name) != getattr(running.database, name)
+    )
+    return (*server, *database)

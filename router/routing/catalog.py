@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
+from router.canonical.private import private_name
 from router.canonical.request import Profile
 
 
@@ -49,11 +50,6 @@ class Terms:
 
 
 _PLAIN = Terms()
-
-
-def private_name(name: str, owner_id: str) -> str:
-    """What the router calls a user's own backend, so that two users may give one name."""
-    return f"{name}@{owner_id}"
 
 
 @dataclass(frozen=True, slots=True)

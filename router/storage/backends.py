@@ -11,7 +11,8 @@ from sqlmodel import col, select
 
 from router.access.keys import new_id
 from router.errors import AlreadyExists, NotFound
-from router.storage.database import Database
+from router.storage.database import Database, Listener, Reading
+from router.storage.live import Backends as BackendsTaker
 from router.storage.seal import Purpose, Seal
 from router.storage.tables import BackendModelRow, BackendRow
 from router.storage.users import the_user
@@ -110,6 +111,15 @@ async def read_backends(session: AsyncSession, seal: Seal) -> tuple[StoredBacken
     """Every backend, for whoever reads within a session of its own."""
     rows = await session.scalars(select(BackendRow).order_by(col(BackendRow.name), col(BackendRow.id)))
     return tuple(stored_backend(row, seal) for row in rows)
+
+
+def backends_into(added: BackendsTaker) -> Listener:
+    """Keeps whoever serves them in step with the database."""
+
+    async def listener(session: AsyncSession, reading: Reading) -> None:
+        added.replace(await read_backends(session, reading.seal))
+
+    return listener
 
 
 def stored_backend(row: BackendRow, seal: Seal) -> StoredBackend:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from router.storage.api_keys import ApiKeys, keys_into
-from router.storage.backends import Backends
+from router.storage.backends import Backends, backends_into
 from router.storage.database import Database, Opening
 from router.storage.live import Memory
 from router.storage.networks import AllowedNetworks, networks_into
@@ -39,7 +39,7 @@ class Stored:
 def opening(memory: Memory, usage: UsageBuffer) -> Opening:
     """What is told of changes, and where usage comes from."""
     return Opening(
-        listeners=(keys_into(memory.keys), networks_into(memory.callers)),
+        listeners=(keys_into(memory.keys), networks_into(memory.callers), backends_into(memory.backends)),
         seeds=(spending_into(memory.limits, monotonic=monotonic),),
         buffer=usage,
     )
