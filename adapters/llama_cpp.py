@@ -22,6 +22,7 @@ BUDGETS = ("reasoning_budget_tokens", "thinking_budget_tokens")
 class _Meta(Struct):
     n_ctx: int | None = None
     n_ctx_train: int | None = None
+    n_params: int | None = None
     size: int | None = None
 
 
@@ -217,8 +218,14 @@ class LlamaCpp(OpenAICompatible):
             size=meta.size if meta else None,
             loaded=model.status.value == "loaded" if model.status else not props.is_sleeping,
             owned_by="llamacpp",
+            parameters=_in_billions(meta.n_params) if meta and meta.n_params else "",
             created=int(model.created or 0),
         )
+
+
+def _in_billions(parameters: int) -> str:
+    """As Ollama writes it: 8.0B, 134.5M."""
+    return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.1f}M"
 
 
 def _budget(request: ChatRequest, profile: Profile) -> dict[str, Any]:

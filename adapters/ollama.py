@@ -37,6 +37,9 @@ class _Version(Struct):
 
 class _Details(Struct):
     context_length: int | None = None
+    family: str | None = None
+    parameter_size: str | None = None
+    quantization_level: str | None = None
 
 
 class _Tag(Struct):
@@ -184,7 +187,8 @@ class Ollama(Adapter):
             self._capabilities[key] = capabilities
         loaded = running.get(key)
         owner, slash, _ = name.rpartition("/")
-        trained = shown.trained_length or (tag.details.context_length if tag.details else None)
+        details = tag.details or _Details()
+        trained = shown.trained_length or details.context_length
         return ModelInfo(
             name=name,
             capabilities=capabilities,
@@ -197,6 +201,9 @@ class Ollama(Adapter):
             hosted=bool(tag.remote_host) or is_passed_on(name),
             created=ollama.seconds(tag.modified_at),
             owned_by=owner if slash else "library",
+            family=details.family or "",
+            parameters=details.parameter_size or "",
+            quantization=details.quantization_level or "",
         )
 
     def _known(self, model: str) -> frozenset[str] | None:

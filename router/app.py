@@ -16,9 +16,13 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from adapters import discover
 from router.admission.gate import Gate
+from router.backends.changes import Changes
+from router.backends.inventory import Inventory
+from router.backends.looks import Looks
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.caller import Priority
 from router.canonical.request import Profile
+from router.config_watch import Watch
 from router.dialects.openai_chat import render_error
 from router.keeping import Keeping, keeping_of
 from router.lanes import lanes_of, tell
@@ -35,6 +39,7 @@ from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.storage.live import Storage
 from router.surfaces.admin.api import Api
+from router.surfaces.admin.backend_reports import BackendDesk
 from router.surfaces.admin.docs import openapi
 from router.surfaces.admin.routes import api_routes
 from router.surfaces.answering import Answering
@@ -80,6 +85,7 @@ class Router:
     tokenizer: Tokenizer
     arrears: Arrears
     reload: Reload
+    watch: Watch | None
     storage: Storage | None
 
 
@@ -132,7 +138,8 @@ def build(
     direct = Endpoints(
         chat_endpoint(answering, max_body_bytes=limit), embedding_endpoint(relay, drain, max_body_bytes=limit)
     )
-    reload = _reload(settings, Parts(fleet, gate, prober, kept.locks, kept.added), optional=optional)
+    parts = Parts(fleet, gate, prober, kept.locks)
+    reload, watch = _reloading(parts, settings, kept, optional=optional)
     routes = [
         *chat_routes(direct.chat),
         *embedding_routes(direct.embed),
@@ -143,16 +150,31 @@ def build(
         api_routes(),
         *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage, live=reload.live),
     ]
-    lifespan = (
-        _keeping(storage, prober),
-        _lifespan(fleet, prober, tokenizer, arrears),
-        _learning(lessons, learned),
-        reload.running,
-    )
-    app = _litestar(settings, routes, api=Api(fleet, kept.door, storage), lifespan=lifespan)
+    at_work = (_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned), reload.running)
+    api = Api(fleet, kept.door, storage, _desk(kept, parts, reload, watch=watch, optional=optional))
+    app = _litestar(settings, routes, api=api, lifespan=(_keeping(storage, prober), *at_work))
     served = RequestIds(_direct(app, direct, kept.door), Recorder(told, arrears, at_once=traced))
     app = telemetry.wrap(served) if telemetry else served
-    return Router(app, fleet, prober, drain, tokenizer, arrears, reload, storage)
+    return Router(app, fleet, prober, drain, tokenizer, arrears, reload, watch, storage)
+
+
+def _reloading(
+    parts: Parts, settings: Settings, kept: Keeping, *, optional: frozenset[str]
+) -> tuple[Reload, Watch | None]:
+    """What takes over other settings and the database's backends, and what watches the file if there is one."""
+    reload = Reload(parts, Live(settings), partial(_rebuilt, parts.fleet, optional=optional))
+    kept.roster.taker = reload.add
+    if kept.source is None:
+        return reload, None
+    reload.started_with(kept.source.written)
+    return reload, Watch(kept.source, reload)
+
+
+def _desk(kept: Keeping, parts: Parts, reload: Reload, *, watch: Watch | None, optional: frozenset[str]) -> BackendDesk:
+    inventory = Inventory(reload, kept.roster, found=optional)
+    changes = Changes(inventory, kept.storage, reload, watch=watch)
+    looks = Looks(parts.fleet, parts.prober, kept.storage, partial(_adapter, discover()))
+    return BackendDesk(inventory, changes, looks, parts.fleet, reload.live)
 
 
 def _sinks(settings: Settings, storage: Storage | None) -> Iterator[Sink]:
@@ -184,12 +206,8 @@ def _direct(app: ASGIApp, direct: Endpoints, door: Door) -> ASGIApp:
     return Direct(app, {path: Guard(route, door) for path, route in routes.items()})
 
 
-def _reload(settings: Settings, parts: Parts, *, optional: frozenset[str]) -> Reload:
-    return Reload(parts, Live(settings), partial(_rebuilt, parts, optional=optional))
-
-
-def _rebuilt(parts: Parts, settings: Settings, *, optional: frozenset[str]) -> Fleet:
-    return build_fleet(settings, optional=optional, known=parts.fleet.adapters, owners=parts.added.owners)
+def _rebuilt(fleet: Fleet, settings: Settings, owners: Mapping[str, str], *, optional: frozenset[str]) -> Fleet:
+    return build_fleet(settings, optional=optional, known=fleet.adapters, owners=owners)
 
 
 def build_fleet(

@@ -51,7 +51,17 @@ class Watch:
         self._seen: Signature | None = None
         self._read_as: Signature | None = None
         self._missing = 0
+        self._turn = asyncio.Lock()
         self._taken = _digest(source.text)
+
+    @property
+    def source(self) -> Source:
+        """The file as it was at the start."""
+        return self._source
+
+    async def now(self) -> None:
+        """Reads the file now; what it says is in force or refused when this returns."""
+        await self._take(anyway=True)
 
     def ask(self) -> None:
         """Have the file read now, changed or not."""
@@ -79,6 +89,10 @@ class Watch:
             await self._take()
 
     async def _take(self, *, anyway: bool = False) -> None:
+        async with self._turn:  # what was read earlier is never taken later
+            await self._read(anyway=anyway)
+
+    async def _read(self, *, anyway: bool) -> None:
         path = self._source.path
         try:
             before, self._taken = self._taken, b""  # what cannot be read is news, and so is its coming back

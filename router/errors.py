@@ -120,9 +120,21 @@ class RejectedByBackend(BadRequest):
         self.code = code
 
 
-class AlreadyExists(BadRequest):
+class Conflict(BadRequest):
+    """It cannot be done as things are."""
+
     status = 409
+    code = "conflict"
+
+
+class AlreadyExists(Conflict):
     code = "already_exists"
+
+
+class ReadOnly(Conflict):
+    """It is defined where the router may not or was not asked to write."""
+
+    code = "read_only"
 
 
 class BodyTooLarge(BadRequest):

@@ -12,35 +12,36 @@ from router.access.keys import NewKey, digest
 from router.access.limits import Limits
 from router.access.networks import parse_network
 from router.access.principal import Principal, Scope
-from router.added import Added
 from router.canonical.caller import Priority
+from router.config_watch import Source
 from router.settings import Settings
 from router.settings.serving import AuthSettings, KeySettings
 from router.storage.live import Memory, Place, Storage
+from router.storage.roster import Roster
 from router.surfaces.door import Door
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """The door with its locks, and the database if there is one."""
+    """The door with its locks, and the database if there is one; `source` is the file that the settings came from."""
 
     door: Door
     locks: "Locks"
     storage: Storage | None
-    added: Added
+    roster: Roster
+    source: Source | None = None
 
 
 def keeping_of(settings: Settings, first_key: Callable[[NewKey], None] | None = None) -> Keeping:
     """Opens nothing yet. `first_key` is given the key that a database without users gets; None makes none."""
-    auth, limits, stored = settings.auth, Limits(), KeyDirectory()
+    limits, stored, roster = Limits(), KeyDirectory(), Roster()
     place = place_of(settings)
     callers = Callers(KeyDirectory(), stored if place else None)
     door = Door(callers, limits)
     locks = Locks(door, callers)
-    locks.replace(auth)
-    added = Added()
-    storage = Storage(place, Memory(callers, stored, limits, added), first_key=first_key) if place else None
-    return Keeping(door, locks, storage, added)
+    locks.replace(settings.auth)
+    storage = Storage(place, Memory(callers, stored, limits, roster), first_key=first_key) if place else None
+    return Keeping(door, locks, storage, roster)
 
 
 def place_of(settings: Settings) -> Place | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import time
@@ -10,7 +10,6 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from router.added import Added
 from router.admission.gate import Gate
 from router.canonical.adapter import Adapter
 from router.lanes import lanes_of
@@ -19,6 +18,7 @@ from router.relay.fleet import Change, Fleet
 from router.routing.prober import Prober
 from router.settings import Settings
 from router.settings.serving import AuthSettings
+from router.storage.roster import Additions
 
 logger = logging.getLogger(__name__)
 
@@ -42,56 +42,63 @@ class Parts:
     gate: Gate
     prober: Prober
     locks: Locks
-    added: Added
 
 
 class Reload:
-    """Takes over settings. `rebuilt` makes a fleet of them, with the adapters of this one wherever they are the same.
+    """Takes over settings. `rebuilt` makes a fleet of them and of the owners of private backends, with the adapters of
+    this one wherever they are the same.
 
     `apply` and `refuse` are synchronous: no request ever sees a part of a change.
     """
 
-    def __init__(self, parts: Parts, live: Live, rebuilt: Callable[[Settings], Fleet]) -> None:
+    def __init__(self, parts: Parts, live: Live, rebuilt: Callable[[Settings, Mapping[str, str]], Fleet]) -> None:
         self.live = live
         self._parts = parts
         self._rebuilt = rebuilt
-        parts.added.changed = self.refresh
         self._written = live.settings.server
+        self._file = live.settings
+        self._added = Additions()
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._retired: dict[int, Adapter] = {}
 
     def apply(self, wanted: Settings) -> bool:
         """The settings are in force when it returns, but for those of `server`; False if they cannot be."""
         try:
-            settings = _beside(self.live.settings, wanted)
+            settings = _beside(self.live.settings, wanted, self._added)
         except ValidationError as error:
             told = "; ".join(each["msg"] for each in error.errors(include_url=False, include_input=False))
             self.refuse((f"with the address that the router listens on, which a restart would change: {told}",))
             return False
-        live = self.live
-        change = self._become(settings)
-        self._parts.locks.replace(settings.auth)
+        live, self._file = self.live, wanted
         live.waiting = _differences(live.settings, wanted, self._written)
-        live.settings, live.problems, live.since = settings, (), time()
+        live.problems, live.since = (), time()
         live.applied += 1
+        self._become(settings)
         if live.waiting:
             logger.warning("settings: %s cannot change while running: restart for it", ", ".join(live.waiting))
-        self._tell(change)
         logger.info("the settings are in force")
         return True
 
-    def refresh(self) -> None:
-        """The backends that were added at run time are others now."""
-        self._tell(self._become(self.live.settings))
+    @property
+    def written(self) -> Settings:
+        """What the file says, or whatever else the router was started with: the settings without what was added."""
+        return self._file
 
-    def _become(self, settings: Settings) -> Change:
-        parts, settings = self._parts, self._parts.added.beside(settings)
-        change = parts.fleet.become(self._rebuilt(settings))
+    def add(self, added: Additions) -> None:
+        """Backends besides those of the file, which come first where names are the same. In force when it returns."""
+        self._added = added
+        self._become(_beside(self.live.settings, self._file, self._added))
+
+    def _become(self, settings: Settings) -> None:
+        parts, self.live.settings = self._parts, settings
+        settings = settings.model_copy(update={"backends": {**settings.backends, **self._added.private}})
+        change = parts.fleet.become(self._rebuilt(settings, self._added.owners))
         parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
         parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)
+        parts.locks.replace(settings.auth)
+        self._tell(change)
         self._retired.update({id(adapter): adapter for adapter in change.retired})
         self._changes.put_nowait(change)
-        return change
 
     def started_with(self, written: Settings) -> None:
         """What the file said at the start, should the command line have said otherwise."""
@@ -146,11 +153,15 @@ class Reload:
                 logger.info("backend %s is removed: %d requests finish there", name, running)
 
 
-def _beside(running: Settings, wanted: Settings) -> Settings:
+def _beside(running: Settings, wanted: Settings, added: Additions) -> Settings:
     """The wanted settings with the server and the database that run. They are checked together, since an address may
-    need a key."""
+    need a key.
+    """
     kept = {"server": running.server.model_dump(), "database": running.database.model_dump()}
-    return Settings.model_validate({**wanted.model_dump(), **kept})
+    document = {**wanted.model_dump(), **kept}
+    more = {name: each.model_dump() for name, each in added.shared.items() if name not in wanted.backends}
+    document["backends"] = {**document["backends"], **more}
+    return Settings.model_validate(document)
 
 
 def _differences(running: Settings, wanted: Settings, written: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread
 
 import uvicorn
@@ -20,7 +20,6 @@ from router.config_watch import Source, Watch
 from router.discovery import guessed, places, with_backends, with_embedded
 from router.keeping import keeping_of
 from router.memory import keep_pages
-from router.reload import Reload
 from router.routing.health import State
 from router.routing.prober import Prober
 from router.settings import Settings
@@ -69,25 +68,17 @@ async def serve(start: Start, environ: Mapping[str, str], told: Told) -> None:
     server_settings = start.settings.server
     with listening(server_settings.host, server_settings.port) as listener:
         async with _furnished(start, environ) as (settings, optional), tracing(settings, environ) as telemetry:
-            keeping = keeping_of(settings, told.first_key)
+            keeping = replace(keeping_of(settings, told.first_key), source=start.source)
             router = build(settings, optional=optional, telemetry=telemetry, keeping=keeping)
-            watch = _watch(start.source, router.reload)
-            server = _Server(_uvicorn_config(router, settings), router.drain, watch)
+            server = _Server(_uvicorn_config(router, settings), router.drain, router.watch)
             url = _url(listener)
             async with asyncio.TaskGroup() as tasks:
                 beside = [tasks.create_task(_announce(router, url, told.announce))]
-                if watch is not None:
-                    beside.append(tasks.create_task(watch.run()))
+                if router.watch is not None:
+                    beside.append(tasks.create_task(router.watch.run()))
                 await server.serve(sockets=[listener])
                 for task in beside:
                     task.cancel()
-
-
-def _watch(source: Source | None, reload: Reload) -> Watch | None:
-    if source is None:
-        return None
-    reload.started_with(source.written)
-    return Watch(source, reload)
 
 
 @asynccontextmanager

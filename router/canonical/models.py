@@ -16,7 +16,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     `context_length` is what one request may use, in tokens, or at most may use while the model is not loaded;
     `trained_length` is what the model itself can hold, however it is loaded; `size` is bytes; `created` is seconds
     since 1970. `loaded` is None when the backend does not say; `loaded_s` is for how many seconds more, if nobody asks
-    for it, and `vram` how many bytes of it are on GPUs. A `hosted` model is passed on by its backend to a service
+    for it, and `vram` how many bytes of it are on GPUs. `family`, `parameters` and `quantization` are the
+    backend's own words, such as llama, 8.0B and Q4_K_M. A `hosted` model is passed on by its backend to a service
     elsewhere.
     """
 
@@ -32,6 +33,9 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     hosted: bool = False
     created: int = 0
     owned_by: str = ""
+    family: str = ""
+    parameters: str = ""
+    quantization: str = ""
 
     def lacks(self, capability: str) -> bool:
         """Whether the model is known not to have the capability."""

@@ -58,7 +58,8 @@ class BackendFindings:
     """One backend. `at_root` is who answers without the URL's path, `elsewhere` who answers at other usual ports.
 
     `skew_s` is how far its clock is ahead of ours, in seconds. `limits` are the most tokens that a model can hold,
-    for models with a promised context. `probe` or `error` is what the adapter found.
+    for models with a promised context. `probe` or `error` is what the adapter found,
+    within `latency_s`.
     """
 
     name: str
@@ -69,6 +70,7 @@ class BackendFindings:
     elsewhere: Mapping[str, str] = field(default_factory=dict[str, str])
     skew_s: float | None = None
     probe: Probe | None = None
+    latency_s: float | None = None
     error: RouterError | None = None
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
 

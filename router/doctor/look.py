@@ -61,6 +61,14 @@ async def examine(
     return Findings(tuple(backends), promises, optional, in_container=_in_container(), estimates=estimates)
 
 
+async def look_at(
+    name: str, backend: BackendSettings, adapter: Adapter, *, timeout_s: float, usual_ports: Sequence[int] = USUAL_PORTS
+) -> BackendFindings:
+    """The same for one backend of which nothing is promised."""
+    look = _Look(name, backend, adapter, timeout_s=timeout_s, usual_ports=usual_ports)
+    return await look.findings(())
+
+
 def _in_container() -> bool:
     return Path("/.dockerenv").exists()
 
@@ -108,8 +116,10 @@ class _Look:
             return replace(found, elsewhere=await self._elsewhere())
         if contact is not Contact.ANSWERS:
             return found
+        began = asyncio.get_running_loop().time()
         probe, error = await self._probe()
-        found = replace(found, probe=probe, error=error)
+        latency_s = asyncio.get_running_loop().time() - began if probe else None
+        found = replace(found, probe=probe, error=error, latency_s=latency_s)
         if self._settings.type not in KNOWN_KINDS:
             return found
         parts = urlsplit(self._settings.url)

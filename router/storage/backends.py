@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from router.access.keys import new_id
 from router.errors import AlreadyExists, NotFound
 from router.storage.database import Database, Listener, Reading
-from router.storage.live import Backends as BackendsTaker
+from router.storage.roster import Roster
 from router.storage.seal import Purpose, Seal
 from router.storage.tables import BackendModelRow, BackendRow
 from router.storage.users import the_user
@@ -107,19 +107,21 @@ class Backends:
         await self._database.change(change)
 
 
+def backends_into(roster: Roster) -> Listener:
+    """Keeps a roster in step with the database."""
+
+    async def listener(session: AsyncSession, reading: Reading) -> None:
+        chosen = select(BackendModelRow.backend, BackendModelRow.name).where(col(BackendModelRow.selected))
+        selected = {row.backend: row.name for row in await session.execute(chosen)}
+        roster.become(await read_backends(session, reading.seal), selected)
+
+    return listener
+
+
 async def read_backends(session: AsyncSession, seal: Seal) -> tuple[StoredBackend, ...]:
     """Every backend, for whoever reads within a session of its own."""
     rows = await session.scalars(select(BackendRow).order_by(col(BackendRow.name), col(BackendRow.id)))
     return tuple(stored_backend(row, seal) for row in rows)
-
-
-def backends_into(added: BackendsTaker) -> Listener:
-    """Keeps whoever serves them in step with the database."""
-
-    async def listener(session: AsyncSession, reading: Reading) -> None:
-        added.replace(await read_backends(session, reading.seal))
-
-    return listener
 
 
 def stored_backend(row: BackendRow, seal: Seal) -> StoredBackend:

@@ -5,12 +5,12 @@ Nothing here imports a database library before a database is opened.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from router.access.callers import Callers
 from router.access.directory import KeyDirectory
@@ -19,10 +19,10 @@ from router.access.limits import Limits
 from router.errors import StorageUnavailable
 from router.storage.location import StorageProblem, database_url, sqlite_file
 from router.storage.peek import may_hold_keys
+from router.storage.roster import Roster
 from router.storage.secret_key import read_keys
 from router.storage.state import StorageState
 from router.storage.usage_buffer import UsageBuffer
-from router.storage.values import StoredBackend
 
 if TYPE_CHECKING:
     from router.storage.stored import Stored
@@ -45,14 +45,6 @@ class Place:
     environ: Mapping[str, str] = field(repr=False)
 
 
-class Backends(Protocol):
-    """The backends that were added."""
-
-    def replace(self, stored: Sequence[StoredBackend]) -> None:
-        """These and no others from now on."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What is read from the database whenever somebody changes it."""
@@ -60,7 +52,7 @@ class Memory:
     callers: Callers
     keys: KeyDirectory
     limits: Limits
-    backends: Backends
+    roster: Roster = field(default_factory=Roster)
 
 
 class Storage:

@@ -39,7 +39,7 @@ class Stored:
 def opening(memory: Memory, usage: UsageBuffer) -> Opening:
     """What is told of changes, and where usage comes from."""
     return Opening(
-        listeners=(keys_into(memory.keys), networks_into(memory.callers), backends_into(memory.backends)),
+        listeners=(keys_into(memory.keys), networks_into(memory.callers), backends_into(memory.roster)),
         seeds=(spending_into(memory.limits, monotonic=monotonic),),
         buffer=usage,
     )

@@ -43,19 +43,24 @@ async def office(fake, tmp_path) -> AsyncIterator[Office]:
         "auth": {"trusted_proxies": ["127.0.0.1"]},
     }
     async with running(config) as r:
-        await r.router.storage.opened.wait()
-        stored = r.router.storage.stored
-        keys: dict[str, dict[str, str]] = {"nobody": {}, "wrong": {"x-api-key": "sk-turnout-wrong"}}
-        ids: dict[str, str] = {}
-        for who, scopes, expires_at in (
-            ("admin", {Scope.ADMIN}, None),
-            ("ada", {Scope.CHAT}, None),
-            ("bob", {Scope.CHAT, Scope.EMBED}, None),
-            ("expired", {Scope.ADMIN}, time() - 1),
-        ):
-            user = await stored.users.add(who)
-            made = await stored.keys.create(
-                user.id, KeyTerms(name=f"key of {who}", scopes=frozenset(scopes), expires_at=expires_at)
-            )
-            keys[who], ids[who], ids[f"{who} key"] = {"x-api-key": made.secret}, user.id, made.id
-        yield Office(r, stored, keys, ids)
+        yield await opened(r)
+
+
+async def opened(r: RunningRouter) -> Office:
+    """The office of a router with a database and nobody in it."""
+    await r.router.storage.opened.wait()
+    stored = r.router.storage.stored
+    keys: dict[str, dict[str, str]] = {"nobody": {}, "wrong": {"x-api-key": "sk-turnout-wrong"}}
+    ids: dict[str, str] = {}
+    for who, scopes, expires_at in (
+        ("admin", {Scope.ADMIN}, None),
+        ("ada", {Scope.CHAT}, None),
+        ("bob", {Scope.CHAT, Scope.EMBED}, None),
+        ("expired", {Scope.ADMIN}, time() - 1),
+    ):
+        user = await stored.users.add(who)
+        made = await stored.keys.create(
+            user.id, KeyTerms(name=f"key of {who}", scopes=frozenset(scopes), expires_at=expires_at)
+        )
+        keys[who], ids[who], ids[f"{who} key"] = {"x-api-key": made.secret}, user.id, made.id
+    return Office(r, stored, keys, ids)

@@ -20,6 +20,16 @@ ADMIN_ONLY = [
     ("GET", "/api/allowlist", None),
     ("POST", "/api/allowlist", {"network": "10.0.0.0/8", "allows": "call"}),
     ("DELETE", "/api/allowlist/network_0", None),
+    ("GET", "/api/backends", None),
+    ("POST", "/api/backends", {"name": "lab", "type": "openai", "url": "http://127.0.0.1:9"}),
+    ("GET", "/api/backends/status", None),
+    ("GET", "/api/backends/desk", None),
+    ("PATCH", "/api/backends/backend_0", {"weight": 2}),
+    ("DELETE", "/api/backends/backend_0", None),
+    ("POST", "/api/backends/desk/test", None),
+    ("GET", "/api/backends/desk/models?refresh=true", None),
+    ("POST", "/api/backends/desk/select-model", {"model": "fake-chat"}),
+    ("GET", "/api/aliases", None),
     ("GET", "/api/preferences?user_id={ada}", None),
     ("PUT", "/api/preferences?user_id={ada}", {}),
 ]
@@ -92,7 +102,7 @@ async def test_an_admin_elsewhere_than_admins_may_be_is_refused(office, route):
 async def test_every_route_of_the_description_is_tried_here(office):
     paths = (await office.r.client.get("/docs/openapi.json")).json()["paths"]
     described = {(method.upper(), path.split("/{")[0]) for path, methods in paths.items() for method in methods}
-    tried = {(method, re.split(r"\?|/\{|/network_0|/key_0", path)[0]) for method, path, _ in EVERY}
+    tried = {(method, re.split(r"\?|/\{|/network_0|/key_0|/backend_0|/desk", path)[0]) for method, path, _ in EVERY}
     assert described == tried
 
 

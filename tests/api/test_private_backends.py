@@ -129,7 +129,7 @@ async def test_a_backend_that_makes_no_sense_is_left_out_and_told_without_its_va
     await office.stored.backends.add(bad)
     await add(office, laptop)
     assert "bad" not in office.r.router.fleet.adapters
-    assert "is left out: wrong are weight" in caplog.text
+    assert "backend bad of the database is not used" in caplog.text
     assert "planted-value" not in caplog.text
 
 

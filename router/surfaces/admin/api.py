@@ -11,6 +11,7 @@ from router.access.principal import Principal, Scope
 from router.errors import Forbidden, NotFound, StorageUnavailable, Unauthorized
 from router.relay.fleet import Fleet
 from router.storage.live import Storage
+from router.surfaces.admin.backend_reports import BackendDesk
 from router.surfaces.door import Door
 from router.surfaces.guard import peer_of
 
@@ -27,6 +28,7 @@ class Api:
     fleet: Fleet
     door: Door
     storage: Storage | None
+    desk: BackendDesk
 
     @property
     def stored(self) -> "Stored":

@@ -4,6 +4,7 @@ from litestar import Response, Router
 
 from router.errors import InvalidJSON
 from router.surfaces.admin.api import AnyRequest
+from router.surfaces.admin.backends import AliasesApi, BackendsApi
 from router.surfaces.admin.keys import KeysApi, MeApi
 from router.surfaces.admin.preferences import PreferencesApi
 from router.surfaces.admin.usage import UsageApi
@@ -15,7 +16,7 @@ def api_routes() -> Router:
     """The controllers, behind the same door as everything else."""
     return Router(
         "/",
-        route_handlers=[UsersApi, KeysApi, MeApi, AllowlistApi, PreferencesApi, UsageApi],
+        route_handlers=[BackendsApi, AliasesApi, UsersApi, KeysApi, MeApi, AllowlistApi, PreferencesApi, UsageApi],
         exception_handlers={UnicodeDecodeError: _undecodable},
     )
 

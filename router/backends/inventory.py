@@ -1,0 +1,94 @@
+"""Every backend there is: of the settings file, of the database, and found by looking around."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from router.errors import NotFound
+from router.reload import Reload
+from router.settings.backends import BackendSettings
+from router.storage.roster import Added, Roster, options_of
+from router.storage.values import BackendDefinition
+
+Origin = Literal["file", "database", "found"]
+HIDDEN = "the settings file has a backend of that name, which is used instead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A backend; without `settings` it cannot be used. `id` is the name for all but those of the database."""
+
+    id: str
+    name: str
+    source: Origin
+    definition: BackendDefinition
+    settings: BackendSettings | None
+    problem: str = ""
+    created_at: float | None = None
+    updated_at: float | None = None
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether the name stands for this one, and it gets work."""
+        return not self.problem and self.settings is not None and self.settings.enabled
+
+
+class Inventory:
+    def __init__(self, reload: Reload, roster: Roster, *, found: frozenset[str] = frozenset()) -> None:
+        self._reload = reload
+        self._roster = roster
+        self._found = found
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The settings' backends in their order, then the database's by name."""
+        written = self._reload.written.backends
+        for name, settings in written.items():
+            yield self._of_settings(name, settings)
+        for shared in self._roster.shared:
+            yield _of_database(shared, hidden=shared.stored.definition.name in written)
+
+    def __getitem__(self, backend_id: str) -> Entry:
+        """By id; raises NotFound."""
+        for entry in self:
+            if entry.id == backend_id:
+                return entry
+        raise NotFound("there is no such backend")
+
+    def named(self, name: str) -> Entry | None:
+        """The one that the name stands for."""
+        return next((entry for entry in self if entry.name == name), None)
+
+    def selected(self, entry: Entry) -> str | None:
+        """The model that somebody selected there."""
+        return self._roster.selected.get(entry.id)
+
+    def _of_settings(self, name: str, settings: BackendSettings) -> Entry:
+        source: Origin = "found" if name in self._found else "file"
+        return Entry(id=name, name=name, source=source, definition=_public(name, settings), settings=settings)
+
+
+def _of_database(shared: Added, *, hidden: bool) -> Entry:
+    stored = shared.stored
+    return Entry(
+        id=stored.id,
+        name=stored.definition.name,
+        source="database",
+        definition=stored.definition,
+        settings=shared.settings,
+        problem=HIDDEN if hidden else shared.problem,
+        created_at=stored.created_at,
+        updated_at=stored.updated_at,
+    )
+
+
+def _public(name: str, settings: BackendSettings) -> BackendDefinition:
+    """Enough to show it."""
+    return BackendDefinition(
+        name=name,
+        kind=settings.type,
+        url=settings.url,
+        enabled=settings.enabled,
+        api_key="set" if settings.api_key else None,
+        headers=dict.fromkeys(settings.headers, "set"),
+        options=options_of(settings),
+    )
