@@ -190,18 +190,25 @@ def _litestar(
     )
 
 
-def _rebuilt(fleet: Fleet, settings: Settings, *, optional: frozenset[str]) -> Fleet:
-    return build_fleet(settings, optional=optional, known=fleet.adapters)
+def _rebuilt(fleet: Fleet, settings: Settings, owners: Mapping[str, str], *, optional: frozenset[str]) -> Fleet:
+    return build_fleet(settings, optional=optional, known=fleet.adapters, owners=owners)
 
 
 def build_fleet(
-    settings: Settings, *, optional: frozenset[str] = frozenset(), known: Mapping[str, Adapter] = MappingProxyType({})
+    settings: Settings,
+    *,
+    optional: frozenset[str] = frozenset(),
+    known: Mapping[str, Adapter] = MappingProxyType({}),
+    owners: Mapping[str, str] = MappingProxyType({}),
 ) -> Fleet:
-    """The backends, aliases and adapters that the settings describe; those `known` are kept where they are the same."""
+    """The backends, aliases and adapters that the settings describe; those `known` are kept where they are the same.
+
+    `owners` are those of the private ones.
+    """
     enabled = {name: backend for name, backend in settings.backends.items() if backend.enabled}
     kinds = discover()
     return Fleet(
-        catalog=_catalog(settings, enabled),
+        catalog=_catalog(settings, enabled, owners),
         health=Health(enabled),
         adapters={name: _adapter(kinds, name, backend, known=known.get(name)) for name, backend in enabled.items()},
         totals={name: backend.timeouts.total for name, backend in enabled.items()},
@@ -229,7 +236,7 @@ def _adapter(
     return known if known is not None and is_same else kinds[backend.type](config)
 
 
-def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog:
+def _catalog(settings: Settings, enabled: dict[str, BackendSettings], owners: Mapping[str, str]) -> Catalog:
     aliases = (_alias(name, alias, enabled) for name, alias in settings.models.items())
     return Catalog(
         backends=tuple(enabled),
@@ -237,13 +244,19 @@ def _catalog(settings: Settings, enabled: dict[str, BackendSettings]) -> Catalog
         tasks=settings.routing.tasks,
         default_model=settings.routing.default_model,
         terms={name: _terms(backend) for name, backend in enabled.items()},
+        owners={name: owner for name, owner in owners.items() if name in enabled},
     )
 
 
 def _terms(backend: BackendSettings) -> Terms:
     """Ollama does one request at a time unless told otherwise; llama.cpp says itself how many."""
     usual = {"ollama": 1, "llama_cpp": None}.get(backend.type, USUAL_PARALLEL)
-    return Terms(weight=backend.weight, max_parallel=backend.max_parallel or usual, hosted=backend.is_hosted)
+    return Terms(
+        weight=backend.weight,
+        max_parallel=backend.max_parallel or usual,
+        hosted=backend.is_hosted,
+        kind=backend.type,
+    )
 
 
 def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings]) -> Alias:

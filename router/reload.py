@@ -17,8 +17,8 @@ from router.live import Live
 from router.relay.fleet import Change, Fleet
 from router.routing.prober import Prober
 from router.settings import Settings
-from router.settings.backends import BackendSettings
 from router.settings.serving import AuthSettings
+from router.storage.roster import Additions
 
 logger = logging.getLogger(__name__)
 
@@ -45,18 +45,19 @@ class Parts:
 
 
 class Reload:
-    """Takes over settings. `rebuilt` makes a fleet of them, with the adapters of this one wherever they are the same.
+    """Takes over settings. `rebuilt` makes a fleet of them and of the owners of private backends, with the adapters of
+    this one wherever they are the same.
 
     `apply` and `refuse` are synchronous: no request ever sees a part of a change.
     """
 
-    def __init__(self, parts: Parts, live: Live, rebuilt: Callable[[Settings], Fleet]) -> None:
+    def __init__(self, parts: Parts, live: Live, rebuilt: Callable[[Settings, Mapping[str, str]], Fleet]) -> None:
         self.live = live
         self._parts = parts
         self._rebuilt = rebuilt
         self._written = live.settings.server
         self._file = live.settings
-        self._added: Mapping[str, BackendSettings] = {}
+        self._added = Additions()
         self._changes: asyncio.Queue[Change] = asyncio.Queue()
         self._retired: dict[int, Adapter] = {}
 
@@ -83,14 +84,15 @@ class Reload:
         """What the file says, or whatever else the router was started with: the settings without what was added."""
         return self._file
 
-    def add(self, added: Mapping[str, BackendSettings]) -> None:
+    def add(self, added: Additions) -> None:
         """Backends besides those of the file, which come first where names are the same. In force when it returns."""
-        self._added = dict(added)
+        self._added = added
         self._become(_beside(self.live.settings, self._file, self._added))
 
     def _become(self, settings: Settings) -> None:
         parts, self.live.settings = self._parts, settings
-        change = parts.fleet.become(self._rebuilt(settings))
+        settings = settings.model_copy(update={"backends": {**settings.backends, **self._added.private}})
+        change = parts.fleet.become(self._rebuilt(settings, self._added.owners))
         parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
         parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)
         parts.locks.replace(settings.auth)
@@ -128,7 +130,8 @@ class Reload:
 
     async def _settled(self, change: Change) -> None:
         adapters = self._parts.fleet.adapters
-        await asyncio.gather(*(adapters[name].warm_up() for name in (*change.added, *change.changed)))
+        fresh = [adapters[name] for name in (*change.added, *change.changed) if name in adapters]
+        await asyncio.gather(*(adapter.warm_up() for adapter in fresh))
         await change.is_over.wait()
         for adapter in change.retired:
             await self._close(adapter)
@@ -150,17 +153,27 @@ class Reload:
                 logger.info("backend %s is removed: %d requests finish there", name, running)
 
 
-def _beside(running: Settings, wanted: Settings, added: Mapping[str, BackendSettings]) -> Settings:
-    """The wanted settings with the server that runs. They are checked together, since an address may need a key."""
-    document = {**wanted.model_dump(), "server": running.server.model_dump()}
-    document["backends"] = {**{name: each.model_dump() for name, each in added.items()}, **document["backends"]}
+def _beside(running: Settings, wanted: Settings, added: Additions) -> Settings:
+    """The wanted settings with the server and the database that run. They are checked together, since an address may
+    need a key.
+    """
+    kept = {"server": running.server.model_dump(), "database": running.database.model_dump()}
+    document = {**wanted.model_dump(), **kept}
+    more = {name: each.model_dump() for name, each in added.shared.items() if name not in wanted.backends}
+    document["backends"] = {**document["backends"], **more}
     return Settings.model_validate(document)
 
 
 def _differences(running: Settings, wanted: Settings, written: object) -> tuple[str, ...]:
-    """Which settings of the server the file says otherwise than what runs, though it did not at the start."""
-    return tuple(
+    """Which settings that need a restart the file says otherwise than what runs, though it did not at the start."""
+    server = (
         f"server.{name}"
         for name in type(wanted.server).model_fields
         if getattr(wanted.server, name) not in (getattr(running.server, name), getattr(written, name))
     )
+    database = (
+        f"database.{name}"
+        for name in type(wanted.database).model_fields
+        if getattr(wanted.database, name) != getattr(running.database, name)
+    )
+    return (*server, *database)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from router.canonical.caller import Priority
+from router.canonical.caller import Preferences, Priority
 from router.canonical.models import is_among
 from router.errors import ModelNotAllowed, ScopeMissing
 
@@ -44,6 +44,7 @@ class Principal:
     models: tuple[str, ...] | None = None
     priority: Priority | None = None
     local_only: bool = False
+    preferences: Preferences | None = None
     allowance: Allowance = UNLIMITED
 
     @property

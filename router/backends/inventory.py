@@ -7,7 +7,7 @@ from typing import Literal
 from router.errors import NotFound
 from router.reload import Reload
 from router.settings.backends import BackendSettings
-from router.storage.roster import Roster, Shared, options_of
+from router.storage.roster import Added, Roster, options_of
 from router.storage.values import BackendDefinition
 
 Origin = Literal["file", "database", "found"]
@@ -67,7 +67,7 @@ class Inventory:
         return Entry(id=name, name=name, source=source, definition=_public(name, settings), settings=settings)
 
 
-def _of_database(shared: Shared, *, hidden: bool) -> Entry:
+def _of_database(shared: Added, *, hidden: bool) -> Entry:
     stored = shared.stored
     return Entry(
         id=stored.id,

@@ -13,12 +13,25 @@ class Priority(IntEnum):
     BATCH = 2
 
 
+CODING_TOOL = "coding tool"
+"""A `source`: a program that writes code."""
+
+
+class Preferences(Struct, frozen=True, gc=False):
+    """What counts when a user names no model: empty text is no preference."""
+
+    default_backend: str = ""
+    default_model: str = ""
+    fallback_to_claude: bool = False
+    use_local_for_code: bool = False
+
+
 class Caller(Struct, frozen=True, gc=False):
     """`user` is the name of the key, or its digest's beginning, or empty; `source` is the kind of program that calls.
 
     `local_only` keeps the request on backends of one's own, whatever fails. `priority` is what the key or the request
     itself says; None leaves it to the alias and to how the request looks. `models` names what it may use; None
-    is everything.
+    is everything. `user_id` is whose private backends are at hand, `preferences` those of the user, if there are any.
     """
 
     user: str = ""
@@ -26,6 +39,8 @@ class Caller(Struct, frozen=True, gc=False):
     priority: Priority | None = None
     local_only: bool = False
     models: tuple[str, ...] | None = None
+    user_id: str = ""
+    preferences: Preferences | None = None
 
 
 NOBODY = Caller()

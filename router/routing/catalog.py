@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
+from router.canonical.private import private_name
 from router.canonical.request import Profile
 
 
@@ -38,11 +39,14 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the settings say of a backend; `max_parallel` None is what it says itself. `hosted` is not one's own."""
+    """What the settings say of a backend; `max_parallel` None is what it says itself. `hosted` is not
+    one's own, `kind` the adapter's.
+    """
 
     weight: float = 1.0
     max_parallel: int | None = None
     hosted: bool = False
+    kind: str = ""
 
 
 _PLAIN = Terms()
@@ -50,22 +54,40 @@ _PLAIN = Terms()
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Backends by name (in the order of the file), aliases by name, tasks, and the default."""
+    """Backends by name (in the order of the file), aliases by name, tasks, and the default.
+
+    `owners` are the ids of users by the private backends that they alone may see and use; no alias leads there.
+    """
 
     backends: tuple[str, ...] = ()
     aliases: Mapping[str, Alias] = field(default_factory=dict[str, Alias])
     tasks: Mapping[str, str] = field(default_factory=dict[str, str])
     default_model: str | None = None
     terms: Mapping[str, Terms] = field(default_factory=dict[str, Terms])
+    owners: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def alias(self, name: str) -> Alias | None:
         """An alias by its name, `name:latest` being the same as `name`."""
         return self.aliases.get(name) or self.aliases.get(name.removesuffix(":latest"))
 
-    def target(self, name: str) -> Target | None:
-        """A `backend/model` name, if it begins with a known backend."""
+    def backends_of(self, user_id: str) -> tuple[str, ...]:
+        """Those that a user may see: everybody's and private ones of the user's own."""
+        if not self.owners:
+            return self.backends
+        return tuple(name for name in self.backends if self.owners.get(name, user_id) == user_id)
+
+    def may_see(self, backend: str, user_id: str) -> bool:
+        return self.owners.get(backend, user_id) == user_id
+
+    def target(self, name: str, user_id: str = "") -> Target | None:
+        """A `backend/model` name, if it begins with a backend that the user may see; a private one comes first."""
         backend, slash, model = name.partition("/")
-        return Target(backend, model) if slash and model and backend in self.backends else None
+        if not (slash and model):
+            return None
+        own = private_name(backend, user_id)
+        if user_id and own in self.owners:
+            return Target(own, model)
+        return Target(backend, model) if backend in self.backends and self.may_see(backend, user_id) else None
 
     def tagged(self, tag: str) -> tuple[Alias, ...]:
         """The aliases that carry a tag, in the order of the file."""

@@ -21,7 +21,10 @@ NO_PROFILE = Profile()
 
 
 class Choice(Struct, frozen=True):
-    """Targets, and in a few words how they were come by, by which `alias` if by one; in a pool they are equals."""
+    """Targets, and in a few words how they were come by, by which `alias` if by one; in a pool they are equals.
+
+    `last` are only asked while none of the others is up.
+    """
 
     targets: tuple[Target, ...]
     reason: str
@@ -29,15 +32,30 @@ class Choice(Struct, frozen=True):
     is_pool: bool = False
     local_only: bool = False
     alias: Alias | None = None
+    last: tuple[Target, ...] = ()
 
 
 class Scene(Struct, frozen=True):
-    """What there is, and how it is just now; `local_only` is whether the caller stays on local backends."""
+    """What there is, and how it is just now; `local_only` is whether the caller stays on local backends.
+
+    `user_id` is whose private backends belong to it.
+    """
 
     catalog: Catalog
     health: Health
     now: float
     local_only: bool = False
+    user_id: str = ""
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        return self.catalog.backends_of(self.user_id)
+
+    def target(self, name: str) -> Target | None:
+        return self.catalog.target(name, self.user_id)
+
+    def is_local(self, target: Target) -> bool:
+        return not is_hosted(target, self.catalog, self.health)
 
     def is_down(self, backend: str) -> bool:
         return self.health[backend].readiness(self.now) is Readiness.DOWN
@@ -46,34 +64,33 @@ class Scene(Struct, frozen=True):
         return self.health[backend].drained or self.is_down(backend)
 
     def may_use(self, target: Target) -> bool:
-        return not self.local_only or not is_hosted(target, self.catalog, self.health)
+        return not self.local_only or self.is_local(target)
 
 
 def choose(wanted: Wanted, scene: Scene) -> Choice:
     if wanted.model.startswith(TASK_PREFIX):
-        return _by_task(wanted.model.removeprefix(TASK_PREFIX), scene)
+        return by_task(wanted.model.removeprefix(TASK_PREFIX), scene)
     if wanted.model == AUTO:
         return _automatic(wanted, scene)
-    named = _named(wanted.model, scene)
-    if named is not None:
-        return named
+    if (found := named(wanted.model, scene)) is not None:
+        return found
     if wanted.task:
-        return _by_task(wanted.task, scene)
+        return by_task(wanted.task, scene)
     if scene.catalog.default_model is not None:
         return _default(wanted.model, scene)
     raise _unknown(wanted.model, scene)
 
 
-def _named(name: str, scene: Scene) -> Choice | None:
+def named(name: str, scene: Scene) -> Choice | None:
     """A choice by alias, by `backend/model`, or by a bare model name that some backend has."""
     if alias := scene.catalog.alias(name):
         return _of_alias(alias, f"alias {alias.name}")
-    if target := scene.catalog.target(name):
+    if target := scene.target(name):
         return Choice((target,), f"backend {target.backend} by name")
     canonical, health = canonical_name(name), scene.health
     pool = tuple(
         Target(backend, model.name)
-        for backend in scene.catalog.backends
+        for backend in scene.backends
         if (model := health[backend].by_name.get(canonical)) is not None
     )
     return Choice(pool, "model by name", is_pool=True) if pool else None
@@ -83,9 +100,10 @@ def _of_alias(alias: Alias, reason: str) -> Choice:
     return Choice(alias.targets, reason, alias.profile, alias.scored, alias.local_only, alias)
 
 
-def _by_task(task: str, scene: Scene) -> Choice:
-    if (name := scene.catalog.tasks.get(task)) and (named := _named(name, scene)):
-        return replace(named, reason=f"task {task}")
+def by_task(task: str, scene: Scene) -> Choice:
+    """By what the settings say of a task; raises UnknownModel."""
+    if (name := scene.catalog.tasks.get(task)) and (found := named(name, scene)):
+        return replace(found, reason=f"task {task}")
     if tagged := scene.catalog.tagged(task):
         return _of_alias(_first_usable(tagged, scene), f"task {task} by tag")
     known = sorted({*scene.catalog.tasks, *(tag for alias in scene.catalog.aliases.values() for tag in alias.tags)})
@@ -113,7 +131,7 @@ def _automatic(wanted: Wanted, scene: Scene) -> Choice:
     if wanted.embedding:
         raise _nothing("No embedding model is configured or was found: tag an alias 'embedding'.", scene)
     if wanted.task:
-        return _by_task(wanted.task, scene)
+        return by_task(wanted.task, scene)
     if scene.catalog.default_model is not None:
         return _default(AUTO, scene)
     if found := _capable("chat", scene):
@@ -125,7 +143,7 @@ def _capable(capability: str, scene: Scene) -> Target | None:
     """A model that has the capability: on a backend neither down nor drained before others, loaded before others."""
     found = [
         (scene.is_avoided(backend), model.loaded is not True, Target(backend, model.name))
-        for backend in scene.catalog.backends
+        for backend in scene.backends
         for model in scene.health[backend].models
         if (model.can(capability) or (capability == "chat" and model.capabilities is None))
         and scene.may_use(Target(backend, model.name))
@@ -135,10 +153,10 @@ def _capable(capability: str, scene: Scene) -> Target | None:
 
 def _default(asked: str, scene: Scene) -> Choice:
     name = scene.catalog.default_model or ""
-    named = _named(name, scene)
-    if named is None:
+    found = named(name, scene)
+    if found is None:
         raise _unknown(asked, scene)
-    return replace(named, reason=f"default model {name}")
+    return replace(found, reason=f"default model {name}")
 
 
 def _unknown(name: str, scene: Scene) -> RouterError:
@@ -150,10 +168,10 @@ def _unknown(name: str, scene: Scene) -> RouterError:
 
 def _nothing(complaint: str, scene: Scene) -> RouterError:
     """Nobody has such a model; but while nobody answers at all, nobody can know."""
-    if not _discovered(scene) and all(scene.is_down(backend) for backend in scene.catalog.backends):
+    if not _discovered(scene) and all(scene.is_down(backend) for backend in scene.backends):
         return NoBackend("no model server answers: start one, or name one in the settings", retry_after=RETRY_AFTER_S)
     return UnknownModel(complaint, param="model")
 
 
 def _discovered(scene: Scene) -> set[str]:
-    return {model.name for backend in scene.catalog.backends for model in scene.health[backend].models}
+    return {model.name for backend in scene.backends for model in scene.health[backend].models}

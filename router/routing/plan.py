@@ -4,19 +4,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from router.canonical.models import canonical_name
+from router.canonical.models import canonical_name, is_among
 from router.canonical.request import Profile
 from router.routing.affinity import Affinity
 from router.routing.catalog import Alias, Catalog, Target
-from router.routing.choice import NO_PROFILE, Choice, Scene, choose
+from router.routing.choice import NO_PROFILE, Choice, Scene
 from router.routing.constraints import THINKING, Rejected, allowed_ones, capable_ones, local_ones
 from router.routing.health import BackendHealth, Health, Readiness
+from router.routing.preferred import choose_for
 from router.routing.score import Score, Standing, scores, words
 from router.routing.speed import Speeds
 from router.routing.wanted import Wanted
 
 UNTOLD_PARALLEL = 32
+_RANK_DOWN = 2
 
 
 class Candidate(Struct, frozen=True):
@@ -86,8 +89,16 @@ def plan(
     everything is tried. What is drained comes last of all. Within that, targets keep their order, but in a pool (one
     model on several backends, or a scored alias) the best score comes first, ties by `random`.
     """
-    scene = Scene(catalog, health, now, wanted.caller.local_only)
-    choice = choose(wanted, scene)
+    scene = Scene(catalog, health, now, wanted.caller.local_only, wanted.caller.user_id)
+    choice = choose_for(wanted, scene)
+    asking = _Asking(wanted, scene, random, experience)
+    chosen = _planned(choice, asking)
+    return _with_last(chosen, choice, asking) if choice.last else chosen
+
+
+def _planned(choice: Choice, asking: "_Asking") -> Plan:
+    wanted, scene = asking.wanted, asking.scene
+    catalog, health = scene.catalog, scene.health
     targets, rejected = choice.targets, ()
     if wanted.caller.models is not None:
         targets, rejected = allowed_ones(targets, choice.alias.name if choice.alias else "", wanted.caller.models)
@@ -102,8 +113,26 @@ def plan(
     targets, incapable = capable_ones(targets, needs, health)
     rejected += incapable
     if choice.is_pool:
-        return _pooled(choice, targets, rejected, _Asking(wanted, scene, random, experience))
+        return _pooled(choice, targets, rejected, asking)
     return _ordered(choice, targets, rejected, scene)
+
+
+def _with_last(chosen: Plan, choice: Choice, asking: "_Asking") -> Plan:
+    """Adds those that are only asked while no other is up, as far as the caller may use them."""
+    scene, allowed = asking.scene, asking.wanted.caller.models
+    more = [
+        _candidate(target, NO_PROFILE, scene)
+        for target in choice.last
+        if scene.may_use(target) and (allowed is None or is_among((str(target), target.model), allowed))
+    ]
+    if not more:
+        return chosen
+    candidates = chosen.candidates
+    at = sum(_rank(candidate) < _RANK_DOWN for candidate in candidates)
+    if at == 0 and _rank(more[0]) < _RANK_DOWN:
+        reason = f"{chosen.chosen_by}, Claude while local is down"
+        return replace(chosen, candidates=(*more, *candidates), reason=reason)
+    return replace(chosen, candidates=(*candidates[:at], *more, *candidates[at:]))
 
 
 def _ordered(choice: Choice, targets: Sequence[Target], rejected: tuple[Rejected, ...], scene: Scene) -> Plan:
@@ -135,7 +164,7 @@ def _rank(candidate: Candidate) -> int:
     if candidate.drained:
         return 3
     readiness = candidate.readiness
-    return 2 if readiness is Readiness.DOWN else 1 if readiness is Readiness.LOADING else 0
+    return _RANK_DOWN if readiness is Readiness.DOWN else 1 if readiness is Readiness.LOADING else 0
 
 
 class _Asking(Struct, frozen=True):

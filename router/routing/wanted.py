@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router.canonical.caller import NOBODY, Caller, Priority
+from router.canonical.caller import CODING_TOOL, NOBODY, Caller, Priority
 from router.canonical.completion import CompletionRequest
 from router.canonical.request import ChatRequest, Message
+
+CODE = "code"
+CODE_TASKS = frozenset({CODE, "coding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,11 @@ class Wanted:
     thinking: bool = False
     insert: bool = False
     messages: Sequence[Message] = ()
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it is about code: the task says so, or no task is named and a coding tool asks."""
+        return self.task in CODE_TASKS if self.task else self.caller.source == CODING_TOOL
 
     @property
     def capabilities(self) -> tuple[str, ...]:

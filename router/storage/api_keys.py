@@ -9,11 +9,11 @@ from sqlmodel import col, select
 from router.access.directory import KeyDirectory, KnownKey, Snapshot
 from router.access.keys import NewKey, digest, make_key
 from router.access.principal import Allowance, Principal, Scope
-from router.canonical.caller import Priority
+from router.canonical.caller import Preferences, Priority
 from router.errors import NotFound
 from router.storage.database import Database, Listener, Reading
-from router.storage.tables import ApiKeyRow, UserRow
-from router.storage.users import add_user, the_user
+from router.storage.tables import ApiKeyRow, PreferencesRow, UserRow
+from router.storage.users import add_user, preferences_of, the_user
 from router.storage.values import ApiKey, KeyTerms
 
 FIRST_USER = "admin"
@@ -77,7 +77,10 @@ def keys_into(directory: KeyDirectory) -> Listener:
 
     async def listener(session: AsyncSession, reading: Reading) -> None:
         rows = (await session.execute(select(ApiKeyRow, UserRow).join(UserRow))).all()
-        known = [_known(key, user) for key, user in rows if user.enabled and key.revoked_at is None]
+        wishes = {row.user_id: preferences_of(row) for row in await session.scalars(select(PreferencesRow))}
+        known = [
+            _known(key, user, wishes.get(user.id)) for key, user in rows if user.enabled and key.revoked_at is None
+        ]
         asks = any(_scopes(key) != ADMIN_ONLY for key, _ in rows)
         directory.replace(Snapshot.of(known, pepper=reading.pepper, asks=asks))
 
@@ -122,7 +125,7 @@ def _api_key(row: ApiKeyRow) -> ApiKey:
     )
 
 
-def _known(row: ApiKeyRow, user: UserRow) -> KnownKey:
+def _known(row: ApiKeyRow, user: UserRow, wishes: Preferences | None) -> KnownKey:
     principal = Principal(
         key_id=row.id,
         user_id=row.user_id,
@@ -132,6 +135,7 @@ def _known(row: ApiKeyRow, user: UserRow) -> KnownKey:
         models=_models(row),
         priority=Priority.__members__.get(row.priority.upper()),
         allowance=_allowance(row),
+        preferences=wishes,
     )
     return KnownKey(row.digest, principal, row.expires_at)
 

@@ -2,23 +2,34 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import JsonValue, ValidationError
 
+from router.canonical.private import private_name
 from router.settings.backends import BackendSettings
 from router.settings.checks import cross_check
 from router.storage.values import BackendDefinition, StoredBackend
 
 logger = logging.getLogger(__name__)
 
-Taker = Callable[[Mapping[str, BackendSettings]], None]
-"""Takes backends into service, by name; those that it got before and gets no more go out of service."""
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """Backends of everybody by name; private ones by the router's names for them, with the ids of their owners."""
+
+    shared: Mapping[str, BackendSettings] = field(default_factory=dict[str, BackendSettings])
+    private: Mapping[str, BackendSettings] = field(default_factory=dict[str, BackendSettings])
+    owners: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Taker = Callable[[Additions], None]
+"""Takes backends into service; those that it got before and gets no more go out of service."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """A backend that is everybody's; without `settings` it cannot be used, and `problem` says why."""
+class Added:
+    """A backend of the database; without `settings` it cannot be used, and `problem` says why."""
 
     stored: StoredBackend
     settings: BackendSettings | None
@@ -29,7 +40,8 @@ class Roster:
     """Kept in step with the database. `taker` hears of every change; `selected` is a model for each backend, by id."""
 
     def __init__(self) -> None:
-        self.shared: tuple[Shared, ...] = ()
+        self.shared: tuple[Added, ...] = ()
+        self.private: tuple[Added, ...] = ()
         self.selected: Mapping[str, str] = {}
         self.taker: Taker = lambda _: None
         self._stored: tuple[StoredBackend, ...] = ()
@@ -37,14 +49,26 @@ class Roster:
     def become(self, stored: Sequence[StoredBackend], selected: Mapping[str, str]) -> None:
         """What the database says now; in force when this returns."""
         self.selected = selected
-        mine = tuple(each for each in stored if each.owner_id is None)
-        if mine == self._stored:
+        if tuple(stored) == self._stored:
             return
-        self._stored, self.shared = mine, tuple(_read(each) for each in mine)
-        self.taker({each.stored.definition.name: each.settings for each in self.shared if each.settings is not None})
+        self._stored, read = tuple(stored), [_read(each) for each in stored]
+        self.shared = tuple(each for each in read if each.stored.owner_id is None)
+        self.private = tuple(each for each in read if each.stored.owner_id is not None)
+        self.taker(self._additions())
 
-    def find(self, backend_id: str) -> Shared | None:
+    def _additions(self) -> Additions:
+        return Additions(
+            {each.stored.definition.name: each.settings for each in self.shared if each.settings is not None},
+            {_private_name(each): each.settings for each in self.private if each.settings is not None},
+            {_private_name(each): each.stored.owner_id or "" for each in self.private},
+        )
+
+    def find(self, backend_id: str) -> Added | None:
         return next((each for each in self.shared if each.stored.id == backend_id), None)
+
+
+def _private_name(added: Added) -> str:
+    return private_name(added.stored.definition.name, added.stored.owner_id or "")
 
 
 def settings_of(definition: BackendDefinition) -> BackendSettings:
@@ -83,7 +107,7 @@ def options_of(settings: BackendSettings) -> dict[str, JsonValue]:
     return settings.model_dump(mode="json", exclude=said, exclude_defaults=True)
 
 
-def _read(stored: StoredBackend) -> Shared:
+def _read(stored: StoredBackend) -> Added:
     definition = stored.definition
     try:
         settings = settings_of(definition)
@@ -96,4 +120,4 @@ def _read(stored: StoredBackend) -> Shared:
         )
     if problem:
         logger.error("backend %s of the database is not used: %s", definition.name, problem)
-    return Shared(stored, None if problem else settings, problem)
+    return Added(stored, None if problem else settings, problem)

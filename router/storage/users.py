@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from router.access.keys import new_id
+from router.canonical.caller import Preferences
 from router.errors import AlreadyExists, NotFound
 from router.storage.database import Database
 from router.storage.tables import BackendModelRow, BackendRow, PreferencesRow, UserRow
-from router.storage.values import Preferences, User
+from router.storage.values import User
 
 
 class Users:

@@ -20,16 +20,6 @@ class User:
     created_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """What counts when a user names no model: empty text is no preference."""
-
-    default_backend: str = ""
-    default_model: str = ""
-    fallback_to_claude: bool = False
-    use_local_for_code: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyTerms:
     """What a key is good for; times are seconds since 1970."""

@@ -27,4 +27,6 @@ def caller_of(scope: Scope, needs: Ability) -> Caller:
         priority=priority,
         local_only=principal.local_only,
         models=principal.models,
+        user_id=principal.user_id,
+        preferences=principal.preferences,
     )

@@ -9,7 +9,7 @@ from router.admission.priority import of_completion
 from router.canonical.completion import CompletionRequest
 from router.dialects import openai_completions
 from router.routing.catalog import Catalog
-from router.routing.wanted import wanted_by
+from router.routing.wanted import CODE, wanted_by
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
@@ -18,8 +18,6 @@ from router.surfaces.generate import TASK_HEADER
 from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
 from router.usage.prompt import tokens_wanted
-
-CODE = "code"
 
 
 def completion_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:

@@ -1,9 +1,10 @@
 """`/health`, `/health/live`, `/health/ready`."""
 
 import asyncio
+from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Struct
 
@@ -76,13 +77,14 @@ def health_routes(fleet: Fleet, drain: Drain, storage: Storage | None, *, in_for
         return _status("ok", 200) if serving else _status("no backend can serve", 503)
 
     @get("/health", include_in_schema=False)
-    async def health() -> Response[bytes]:
+    async def health(request: Request[Any, Any, Any]) -> Response[bytes]:
         now = asyncio.get_running_loop().time()
-        stale_s = in_force.settings.health.stale_s
-        backends = [_report(fleet, state, now, stale_s) for state in fleet.health if _is_shown(fleet, state)]
+        stale_s, who = in_force.settings.health.stale_s, request.scope["state"]["principal"]
+        shown = (state for state in fleet.health if _is_shown(fleet, state, who.user_id))
+        backends = [_report(fleet, state, now, stale_s) for state in shown]
         kept = storage and _storage_report(storage.state)
-        is_well = all(backend.state in {"up", "unknown"} for backend in backends) and (
-            storage is None or storage.state.ok
+        is_well = (storage is None or storage.state.ok) and all(
+            backend.state in {"up", "unknown"} for backend in backends if backend.name not in fleet.catalog.owners
         )
         report = Report("ok" if is_well else "degraded", backends, kept, _config(in_force))
         return Response(msgspec.json.encode(report), media_type="application/json", status_code=200 if is_well else 503)
@@ -99,9 +101,10 @@ def _serves(health: BackendHealth, now: float) -> bool:
     return known and not health.drained and health.readiness(now) is not Readiness.DOWN
 
 
-def _is_shown(fleet: Fleet, health: BackendHealth) -> bool:
+def _is_shown(fleet: Fleet, health: BackendHealth, user_id: str) -> bool:
     """A place that is only looked at in case something starts there is no fault while it is empty."""
-    return health.name not in fleet.optional or health.last_seen is not None
+    is_there = health.name not in fleet.optional or health.last_seen is not None
+    return is_there and fleet.catalog.may_see(health.name, user_id)
 
 
 def _report(fleet: Fleet, health: BackendHealth, now: float, stale_s: float) -> BackendReport:

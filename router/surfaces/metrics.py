@@ -73,7 +73,9 @@ class _Scrape(Collector):
         waiting = GaugeMetricFamily("turnout_requests_waiting", told, labels=("backend", "class"))
         queued = self._gate.counts()
         for health in self._fleet.health:
-            if health.name in self._fleet.optional and health.last_seen is None:
+            if health.name in self._fleet.catalog.owners or (
+                health.name in self._fleet.optional and health.last_seen is None
+            ):
                 continue
             backend = (health.name,)
             up.add_metric(backend, health.state is State.UP)

@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec import Struct
 
+from router.access.principal import Principal
 from router.canonical.models import ModelInfo, canonical_name
 from router.dialects.anthropic_messages import Entry, Page, render_model, render_models
 from router.errors import UnknownModel
@@ -57,44 +58,63 @@ def model_routes(fleet: Fleet) -> list[HTTPRouteHandler]:
 
     @get(["/v1/models", "/models"], include_in_schema=False)
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
+        known = listed(fleet, _whoever_asks(request))
         if manner_of(request.scope) is not ANTHROPIC:
-            return _json(ModelList(data=list(listed(fleet))))
+            return _json(ModelList(data=list(known)))
         asked = request.query_params
         page = Page.asked(asked.get("limit", ""), asked.get("after_id", ""), asked.get("before_id", ""))
-        return _body(render_models([_entry(model) for model in listed(fleet)], page))
+        return _body(render_models([_entry(model) for model in known], page))
 
     @get(["/v1/models/{model_id:path}", "/models/{model_id:path}"], include_in_schema=False)
     async def model(request: Request[Any, Any, Any], model_id: FromPath[str]) -> Response[bytes]:
         name = model_id.lstrip("/")
-        if (entry := found(fleet, name)) is None:
+        if (entry := found(fleet, name, _whoever_asks(request))) is None:
             raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
         return _json(entry) if manner_of(request.scope) is not ANTHROPIC else _body(render_model(_entry(entry)))
 
     return [models, model]
 
 
-def listed(fleet: Fleet) -> Iterator[Model]:
-    """Every alias, then every discovered model once: for the first backend that is healthy, if there is one."""
-    entries = {canonical_name(alias.name): _of_alias(alias, fleet) for alias in fleet.catalog.aliases.values()}
-    aliases = set(entries)
-    for backend in fleet.catalog.backends:
+def _whoever_asks(request: Request[Any, Any, Any]) -> Principal:
+    return request.scope["state"]["principal"]
+
+
+def listed(fleet: Fleet, who: Principal) -> Iterator[Model]:
+    """Every alias, then every discovered model once: for the first backend that is healthy, if there is one.
+
+    Only what the caller may use, and of private backends only the caller's own.
+    """
+    aliases = {canonical_name(alias.name): alias for alias in fleet.catalog.aliases.values()}
+    entries = {name: _of_alias(alias, fleet) for name, alias in aliases.items() if _may_name(who, alias)}
+    for backend in fleet.catalog.backends_of(who.user_id):
         for model in fleet.health[backend].models:
-            if canonical_name(model.name) in aliases:
+            if canonical_name(model.name) in aliases or not may_use(who, Target(backend, model.name)):
                 continue
             known = entries.get(canonical_name(model.name))
-            entry = _of_model(backend, model, fleet)
+            entry = _of_model(backend, model, fleet, who)
             if known is None or entry.turnout.healthy > known.turnout.healthy:
                 entries[canonical_name(model.name)] = entry
     yield from entries.values()
 
 
-def found(fleet: Fleet, name: str) -> Model | None:
-    """The entry of a model by its id, or by `backend/model`."""
+def found(fleet: Fleet, name: str, who: Principal) -> Model | None:
+    """The entry of a model by its id, or by `backend/model`, if the caller may use it."""
     wanted = canonical_name(name)
-    entry = next((model for model in listed(fleet) if canonical_name(model.id) == wanted), None)
-    target = None if entry else fleet.catalog.target(name)
-    info = fleet.health[target.backend].model(target.model) if target else None
-    return _of_model(target.backend, info, fleet) if target and info else entry
+    entry = next((model for model in listed(fleet, who) if canonical_name(model.id) == wanted), None)
+    target = None if entry else fleet.catalog.target(name, who.user_id)
+    if target is None or not may_use(who, target):
+        return entry
+    info = fleet.health[target.backend].model(target.model)
+    return _of_model(target.backend, info, fleet, who) if info else None
+
+
+def may_use(who: Principal, target: Target) -> bool:
+    """As planning would have it."""
+    return who.may_use((str(target), target.model))
+
+
+def _may_name(who: Principal, alias: Alias) -> bool:
+    return who.may_use((alias.name,)) or any(may_use(who, target) for target in alias.targets)
 
 
 def _of_alias(alias: Alias, fleet: Fleet) -> Model:
@@ -111,13 +131,14 @@ def _of_alias(alias: Alias, fleet: Fleet) -> Model:
     return Model(id=alias.name, created=info.created, owned_by="turnout", turnout=details)
 
 
-def _of_model(backend: str, model: ModelInfo, fleet: Fleet) -> Model:
+def _of_model(backend: str, model: ModelInfo, fleet: Fleet, who: Principal) -> Model:
     healthy = is_healthy(fleet, Target(backend, model.name))
     details = _details(backend, model, healthy=healthy)
     details.loaded = _is_loaded(Target(backend, model.name), fleet)
-    pool = [held.name for held in fleet.health if held.model(model.name) is not None]
+    holders = (name for name in fleet.catalog.backends_of(who.user_id) if fleet.health[name].model(model.name))
+    pool = [str(target) for name in holders if may_use(who, target := Target(name, model.name))]
     if len(pool) > 1:
-        details.strategy, details.targets = "score", [f"{name}/{model.name}" for name in pool]
+        details.strategy, details.targets = "score", pool
     return Model(id=model.name, created=model.created, owned_by=model.owned_by or backend, turnout=details)
 
 

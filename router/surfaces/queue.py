@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -77,20 +77,20 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
     """Who waits for what, and which backends take nothing new."""
 
     @get("/v1/router/queue", include_in_schema=False)
-    async def queue() -> Response[bytes]:
-        now = asyncio.get_running_loop().time()
+    async def queue(request: Request[Any, Any, Any]) -> Response[bytes]:
+        now, seen = asyncio.get_running_loop().time(), _seen_by(request, fleet)
         lanes = [
-            _lane(view(track, gate.waiting, now), fleet)
+            _lane(view(track, gate.waiting, now), fleet, seen)
             for track in gate.tracks
-            if _is_shown(fleet, track.spec.backends)
+            if _is_shown(fleet, track.spec.backends, seen)
         ]
-        running = sum(lane.in_flight for lane in lanes)
-        return _json(QueueReport(len({id(stay) for stay in gate.waiting.values()}), running, lanes))
+        stays = {id(stay) for stay in gate.waiting.values() if any(claim.backend in seen for claim in stay.claims)}
+        return _json(QueueReport(len(stays), sum(lane.in_flight for lane in lanes), lanes))
 
     @post("/v1/router/backends/{name:str}/drain", status_code=200, include_in_schema=False)
     async def drain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
         _may_steer(request)
-        _known(fleet, name)
+        _known(_seen_by(request, fleet), name)
         if not fleet.health[name].drained:
             logger.info("backend %s is drained: nothing new is sent there until it is resumed", name)
         fleet.health.drain(name)
@@ -100,7 +100,7 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
     @post("/v1/router/backends/{name:str}/resume", status_code=200, include_in_schema=False)
     async def resume(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
         _may_steer(request)
-        _known(fleet, name)
+        _known(_seen_by(request, fleet), name)
         if fleet.health[name].drained:
             logger.info("backend %s is resumed", name)
         fleet.health.resume(name)
@@ -117,21 +117,29 @@ def _may_steer(request: Request[Any, Any, Any]) -> None:
         principal.require(Scope.ADMIN)
 
 
-def _known(fleet: Fleet, name: str) -> None:
-    if name not in fleet.adapters:
-        known = ", ".join(fleet.catalog.backends) or "none"
+def _seen_by(request: Request[Any, Any, Any], fleet: Fleet) -> Sequence[str]:
+    """Everybody's backends and the caller's own."""
+    principal: Principal = request.scope["state"]["principal"]
+    return fleet.catalog.backends_of(principal.user_id)
+
+
+def _known(seen: Sequence[str], name: str) -> None:
+    if name not in seen:
+        known = ", ".join(seen) or "none"
         raise UnknownBackend(f"there is no backend '{name[:200]}'; backends: {known}", param="name")
 
 
-def _is_shown(fleet: Fleet, backends: Iterable[str]) -> bool:
-    return any(name not in fleet.optional or fleet.health[name].last_seen is not None for name in backends)
+def _is_shown(fleet: Fleet, backends: Iterable[str], seen: Sequence[str]) -> bool:
+    return any(
+        name in seen and (name not in fleet.optional or fleet.health[name].last_seen is not None) for name in backends
+    )
 
 
 def _drained(fleet: Fleet, gate: Gate, name: str) -> Response[bytes]:
     return _json(DrainReport(name, fleet.health[name].drained, gate.in_flight(name), gate.waiting_for(name)))
 
 
-def _lane(lane: LaneView, fleet: Fleet) -> LaneReport:
+def _lane(lane: LaneView, fleet: Fleet, seen: Sequence[str]) -> LaneReport:
     return LaneReport(
         name=lane.name,
         waiting=len(lane.waiting),
@@ -139,7 +147,7 @@ def _lane(lane: LaneView, fleet: Fleet) -> LaneReport:
         max_parallel=lane.limits.max_parallel,
         max_depth=lane.limits.max_depth,
         backends=[_backend(name, lane, fleet) for name in lane.in_flight],
-        entries=[_entry(waiting) for waiting in lane.waiting],
+        entries=[_entry(waiting, seen) for waiting in lane.waiting],
     )
 
 
@@ -160,7 +168,7 @@ def _loaded(fleet: Fleet, name: str) -> list[str]:
     return [model.name for model in fleet.health[name].models if model.loaded]
 
 
-def _entry(waiting: Waiting) -> WaitingReport:
+def _entry(waiting: Waiting, seen: Sequence[str]) -> WaitingReport:
     return WaitingReport(
         id=waiting.id,
         source=waiting.source,
@@ -168,7 +176,7 @@ def _entry(waiting: Waiting) -> WaitingReport:
         priority=waiting.priority.name.lower(),
         alias=waiting.alias,
         model=waiting.model,
-        backends=list(waiting.backends),
+        backends=[name for name in waiting.backends if name in seen],
         waited_s=round(waiting.waited_s, 1),
         position=waiting.position,
         eta_s=round(waiting.eta_s, 1),

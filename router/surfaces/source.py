@@ -3,7 +3,8 @@
 import re
 from functools import lru_cache
 
-CODING_TOOL = "coding tool"
+from router.canonical.caller import CODING_TOOL
+
 CHAT_UI = "chat UI"
 DIRECT_API = "direct API"
 

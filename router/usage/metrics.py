@@ -6,12 +6,14 @@ Prometheus' own counters take a lock each and cost 5 us a request together; thes
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from router.canonical.events import UsageReported
+from router.canonical.private import MARK, PRIVATE, public_label
 from router.usage.record import CLIENT_LEFT, OK, RequestRecord
 
 OTHER = "other"
@@ -102,6 +104,8 @@ class Metrics:
 
     def record(self, record: RequestRecord) -> None:
         """Counts one request."""
+        if MARK in record.backend:
+            record = replace(record, backend=PRIVATE, model="")
         asked = (record.operation, record.backend, record.model)
         series = self._resolved.get(asked) or self._resolve(asked)
         outcome = _outcome(record)
@@ -131,9 +135,9 @@ class Metrics:
         if record.out_of_budget:
             self._out_of_budget[backend,] += 1
         for failed in record.failed:
-            self._failed_attempts[failed.backend, failed.code] += 1
+            self._failed_attempts[public_label(failed.backend), failed.code] += 1
         for failed in record.failed[: record.attempts - 1]:
-            self._fallbacks[failed.backend,] += 1
+            self._fallbacks[public_label(failed.backend),] += 1
 
     def _resolve(self, asked: Labels) -> _Series:
         """The numbers for a name as it was asked for; remembered while it is a name that the router knows."""

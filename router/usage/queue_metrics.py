@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from router.canonical.caller import Priority
+from router.canonical.private import public_label
 from router.usage.metrics import Histogram
 
 WAIT_S = (0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -21,7 +22,7 @@ class QueueMetrics:
 
     def admitted(self, backend: str, priority: Priority, waited_s: float) -> None:
         """A request may run, perhaps at once."""
-        key = (backend, priority)
+        key = (public_label(backend), priority)
         waits = self._waits.get(key)
         if waits is None:
             waits = self._waits[key] = Histogram(WAIT_S)
@@ -29,7 +30,7 @@ class QueueMetrics:
 
     def refused(self, backend: str, reason: str) -> None:
         """A request may not wait, or not any longer."""
-        self._refusals[backend, reason] += 1
+        self._refusals[public_label(backend), reason] += 1
 
     def families(self) -> Iterator[Metric]:
         """Everything in Prometheus' form. May run in another thread while counting goes on."""

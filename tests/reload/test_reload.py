@@ -115,6 +115,36 @@ async def test_a_removed_backend_that_comes_back_counts_who_is_still_there(desk,
         assert (await streamed(r.client, "desk/fake-chat")).text == "I am desk."
 
 
+async def test_a_backend_that_is_gone_again_before_anybody_looked_hinders_no_later_change(desk, lab, caplog):
+    caplog.set_level("INFO", logger="router.reload")
+    async with running({"server": QUICK, "backends": backends({"desk": desk})}) as r:
+        await streamed(r.client, "desk/fake-chat")
+        change(r, backends=backends({"desk": desk, "lab": lab}))
+        change(r, backends=backends({"desk": desk}))
+        await streamed(r.client, "desk/fake-chat")
+        change(r, backends=backends({"lab": lab}))
+        await eventually(lambda: "removed backend desk is closed" in caplog.text)
+
+
+async def test_a_line_and_a_stream_stay_as_they_are_while_all_around_changes(desk, lab):
+    desk.faults = Faults(stall_after=2, times=1)
+    config = {"server": QUICK, "backends": backends({"desk": desk, "lab": lab}, max_parallel=1)}
+    body = asked("desk/fake-chat", stream=True)
+    async with running(config) as r, calling(r, body=body) as first:
+        await first.until(b"data:")
+        waits = []
+        for number in range(3):
+            waits.append(asyncio.create_task(streamed(r.client, "desk/fake-chat", user=f"u{number}")))
+            await waiting(r, number + 1)
+        before = [(each["id"], each["position"]) for each in (await queue_of(r))["lanes"][0]["entries"]]
+        change(r, backends=backends({"desk": desk, "moved": lab}, max_parallel=1), models=alias("m", "moved/fake-chat"))
+        after = [(each["id"], each["position"]) for each in (await queue_of(r))["lanes"][0]["entries"]]
+        assert after == before
+        assert desk.in_flight == 1
+        first.leave()
+        assert all(answer.done for answer in await asyncio.gather(*waits))
+
+
 async def test_an_unchanged_backend_keeps_its_connections_its_health_and_its_drain(desk, lab):
     async with running({"server": QUICK, "backends": backends({"desk": desk})}) as r:
         await asyncio.wait_for(r.router.prober.looked_at_all.wait(), 5)

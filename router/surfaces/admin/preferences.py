@@ -3,7 +3,7 @@
 from litestar import Controller, get, put
 from litestar.params import FromQuery, JSONBody
 
-from router.storage.values import Preferences
+from router.canonical.caller import Preferences
 from router.surfaces.admin.api import AnyRequest, api_of, require_key, user_meant
 from router.surfaces.admin.forms import PreferencesForm
 
