@@ -106,7 +106,7 @@ class Ollama(Adapter):
 
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; entering it raises UnsupportedParameter for what Ollama cannot do."""
-        return OpenReply(self.upstream, lambda: self._question(request, attempt), _format(attempt))
+        return OpenReply(self.upstream, lambda: self._question(request, attempt), _format(request, attempt))
 
     def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens the answers to all prompts, one after another; raises UnsupportedParameter for what it cannot."""
@@ -116,7 +116,7 @@ class Ollama(Adapter):
         model, stream = attempt.model, request.stream
         rendered = ollama.render_generate(request, model, attempt.profile, capabilities=self._known(model))
         question = Question("/api/generate", rendered.body, model, stream, rendered.dropped, attempt.loading)
-        return OpenReply(self.upstream, question, _format(attempt))
+        return OpenReply(self.upstream, question, _format(request, attempt))
 
     async def _question(self, request: ChatRequest, attempt: Attempt) -> Question:
         capabilities, profile = self._known(attempt.model), attempt.profile
@@ -236,11 +236,13 @@ class Ollama(Adapter):
         await self.upstream.aclose()
 
 
-def _format(attempt: Attempt) -> Format:
+def _format(request: ChatRequest, attempt: Attempt) -> Format:
+    """Lines are forwarded to Ollama's own clients alone, in the shape that they asked in."""
+    own = request.wire.dialect if request.wire.dialect in ollama.OWN else None
     return Format(
-        ollama.NAME,
-        lambda: ollama.StreamDecoder(attempt.shown),
-        lambda body: ollama.decode_whole(body, attempt.shown),
+        own or ollama.NAME,
+        lambda: ollama.StreamDecoder(attempt.shown, own),
+        lambda body: ollama.decode_whole(body, attempt.shown, own),
     )
 
 
