@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import ClassVar
 
 import msgspec
@@ -12,6 +13,7 @@ from adapters.anthropic_sdk.loading import Loading
 from adapters.exchange import Format, OpenReply, Question
 from adapters.reasoning_store import ReasoningStore
 from adapters.series import completing
+from router.canonical import outgoing
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
 from router.canonical.completion import CompletionRequest
 from router.canonical.models import ModelInfo, Probe
@@ -26,6 +28,10 @@ KEEP_ALIVE_S = 30.0
 LIST_S = 300.0
 LIST_AGAIN_S = 60.0
 LIST_TIMEOUT_S = 5.0
+MESSAGES_PATH = "/v1/messages"
+BETA_PATH = f"{MESSAGES_PATH}?beta=true"
+BETA_HEADER = "anthropic-beta"
+"""Where clients name the experiments that they take part in."""
 COUNT_PATH = "/v1/messages/count_tokens"
 MODELS_PATH = "/v1/models?limit=1000"
 
@@ -61,18 +67,27 @@ class Claude(Adapter):
         async with AsyncExitStack() as stack:
             upstream = await self._sdk.upstream()
             await stack.enter_async_context(self._listing(attempt.model))
-            restored = msgspec.structs.replace(request, messages=self._reasoning.restored(request.messages))
+            restored = self._restored(request)
             rendered = self._rendered(restored, attempt, with_reasoning=True)
             answer = self._format(request, attempt)
+            question = partial(_question, request, attempt)
             try:
-                reply = await stack.enter_async_context(OpenReply(upstream, _question(rendered, attempt), answer))
+                with outgoing.also(request.wire.headers):
+                    reply = await stack.enter_async_context(OpenReply(upstream, question(rendered), answer))
             except RejectedByBackend as error:
                 if error.code != FOREIGN_REASONING or not rendered.is_signed:
                     raise
                 self._reasoning.forget(request.messages)
                 rendered = self._rendered(request, attempt, with_reasoning=False)
-                reply = await stack.enter_async_context(OpenReply(upstream, _question(rendered, attempt), answer))
+                with outgoing.also(request.wire.headers):
+                    reply = await stack.enter_async_context(OpenReply(upstream, question(rendered), answer))
             yield reply
+
+    def _restored(self, request: ChatRequest) -> ChatRequest:
+        """With the reasoning that clients drop; one of Anthropic's own has kept it."""
+        if request.wire.dialect == anthropic_messages.NAME:
+            return request
+        return msgspec.structs.replace(request, messages=self._reasoning.restored(request.messages))
 
     def _rendered(self, request: ChatRequest, attempt: Attempt, *, with_reasoning: bool) -> Rendered:
         traits = self._traits(attempt.model)
@@ -96,10 +111,11 @@ class Claude(Adapter):
     async def prompt_tokens(self, request: ChatRequest, attempt: Attempt, *, timeout_s: float) -> int | None:
         """By Anthropic's own count, which costs nothing but has a rate limit of its own."""
         try:
-            restored = msgspec.structs.replace(request, messages=self._reasoning.restored(request.messages))
-            body = anthropic_messages.counting(self._rendered(restored, attempt, with_reasoning=True).body)
+            body = self._rendered(self._restored(request), attempt, with_reasoning=True).body
+            counted = anthropic_messages.counting(body)
             upstream = await self._sdk.upstream()
-            answer = await upstream.fetch("POST", COUNT_PATH, body, timeout_s=timeout_s)
+            with outgoing.also(request.wire.headers):
+                answer = await upstream.fetch("POST", COUNT_PATH, counted, timeout_s=timeout_s)
             return anthropic_messages.decode_count(answer)
         except (RouterError, TimeoutError):
             return None
@@ -175,5 +191,6 @@ class Claude(Adapter):
         await self._sdk.aclose()
 
 
-def _question(rendered: Rendered, attempt: Attempt) -> Question:
-    return Question("/v1/messages", rendered.body, attempt.model, rendered.stream, rendered.dropped)
+def _question(request: ChatRequest, attempt: Attempt, rendered: Rendered) -> Question:
+    path = BETA_PATH if BETA_HEADER in request.wire.headers else MESSAGES_PATH
+    return Question(path, rendered.body, attempt.model, rendered.stream, rendered.dropped)

@@ -112,6 +112,7 @@ class LlamaCpp(OpenAICompatible):
 
     kind: ClassVar[str] = "llama_cpp"
     strict_end: ClassVar[bool] = True
+    templated: ClassVar[bool] = True
     max_parallel: ClassVar[int] = 4
     rules: ClassVar[ContextRules] = ContextRules(any_name=True)
     glances: ClassVar[bool] = True

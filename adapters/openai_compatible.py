@@ -40,6 +40,8 @@ class OpenAICompatible(Adapter):
 
     kind: ClassVar[str] = "openai"
     strict_end: ClassVar[bool] = False
+    templated: ClassVar[bool] = False
+    """Whether thinking is switched off in its chat template."""
     rules: ClassVar[ContextRules] = ContextRules(cuts=True)
 
     def __init__(self, config: BackendConfig) -> None:
@@ -49,7 +51,10 @@ class OpenAICompatible(Adapter):
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; raises UnsupportedParameter for a request that this dialect cannot say."""
         body = self.rendered(request, attempt)
-        question = Question("/v1/chat/completions", body, attempt.model, request.stream, loading=attempt.loading)
+        dropped = () if request.wire.dialect == openai_chat.NAME else request.unsupported
+        question = Question(
+            "/v1/chat/completions", body, attempt.model, request.stream, dropped, loading=attempt.loading
+        )
         return OpenReply(self.upstream, question, self.format(request, attempt))
 
     def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
@@ -66,8 +71,9 @@ class OpenAICompatible(Adapter):
 
     def rendered(self, request: ChatRequest, attempt: Attempt) -> bytes:
         """The body of a chat request; raises UnsupportedParameter for one that this dialect cannot say."""
-        overrides = self.overrides(request, attempt.profile)
-        return openai_chat.render_request(request, attempt.model, attempt.profile, overrides)
+        asked = openai_chat.spoken(request, templated=self.templated)
+        overrides = self.overrides(asked, attempt.profile)
+        return openai_chat.render_request(asked, attempt.model, attempt.profile, overrides)
 
     def format(self, request: ChatRequest, attempt: Attempt) -> Format:
         """How this server's answers are read."""

@@ -18,7 +18,6 @@ from router.auth import Keys
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.canonical.caller import Priority
 from router.canonical.request import Profile
-from router.dialects.openai_chat import render_error
 from router.lanes import lanes_of, tell
 from router.relay.attempts import Tracing
 from router.relay.progress import Fleet
@@ -30,13 +29,11 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings
 from router.surfaces.answering import Answering
-from router.surfaces.auxiliary import auxiliary_routes
-from router.surfaces.completions import COMPLETION_PATHS, completion_endpoint
-from router.surfaces.direct import Direct, Endpoint, as_app, framed
+from router.surfaces.conversations import Conversations
+from router.surfaces.direct import Direct, routes
 from router.surfaces.drain import Drain
-from router.surfaces.embeddings import EMBEDDING_PATHS, embedding_endpoint
+from router.surfaces.endpoints import endpoints
 from router.surfaces.explain import explain_routes
-from router.surfaces.generate import CHAT_PATHS, chat_endpoint
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
@@ -54,9 +51,9 @@ from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
 USUAL_PARALLEL = 32
-EXPOSED_HEADERS = ["x-request-id", "retry-after", "x-turnout-backend", "x-turnout-model", "x-turnout-attempts",
-                   "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning", "x-turnout-usage",
-                   "x-turnout-context"]  # fmt: skip
+EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "x-turnout-backend", "x-turnout-model",
+                   "x-turnout-attempts", "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning",
+                   "x-turnout-usage", "x-turnout-context"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +107,12 @@ def build(
         arrears,
         at_once=(telemetry.record,) if telemetry else (),
     )
-    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
+    answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s)
     keys, limit = Keys(settings.auth.api_keys), settings.server.max_body_bytes
-    busiest = _busiest(answering, limit)
+    posted = endpoints(answering, Conversations(), max_body_bytes=limit)
     app = Litestar(
         route_handlers=[
-            *(framed(path, endpoint) for path, endpoint in busiest.items()),
-            *auxiliary_routes(relay, drain, max_body_bytes=limit),
+            *routes(posted),
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=limit),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
@@ -130,18 +126,8 @@ def build(
         openapi_config=None,
         logging_config=None,
     )
-    guarded = {path: Guard(as_app(endpoint), keys=keys) for path, endpoint in busiest.items()}
-    served = RequestIds(Direct(app, guarded), recorder)
+    served = RequestIds(Direct(app, posted, guard=partial(Guard, keys=keys)), recorder)
     return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
-
-
-def _busiest(answering: Answering, limit: int) -> dict[str, Endpoint]:
-    """What is served without the framework, but to browsers."""
-    return {
-        **dict.fromkeys(CHAT_PATHS, chat_endpoint(answering, max_body_bytes=limit)),
-        **dict.fromkeys(COMPLETION_PATHS, completion_endpoint(answering, max_body_bytes=limit)),
-        **dict.fromkeys(EMBEDDING_PATHS, embedding_endpoint(answering.relay, answering.drain, max_body_bytes=limit)),
-    }
 
 
 def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -> Fleet:

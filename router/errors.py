@@ -8,6 +8,7 @@ RouterError                          status  code
 |  |  |- UnsupportedValue            400     unsupported_value
 |  |  `- UnsupportedOperation        501     unsupported_operation
 |  |- ContextLengthExceeded          400     context_length_exceeded
+|  |- PreviousResponseNotFound       400     previous_response_not_found
 |  |- RejectedByBackend              4xx     (the backend's)
 |  |- BodyTooLarge                   413     request_too_large
 |  `- BodyTimeout                    408     request_timeout
@@ -104,6 +105,12 @@ class UnsupportedOperation(UnsupportedParameter):
 class ContextLengthExceeded(BadRequest):
     code = "context_length_exceeded"
     retryable = True
+
+
+class PreviousResponseNotFound(BadRequest):
+    """What a request goes on from was never answered here, or is kept no longer: it has to be sent whole."""
+
+    code = "previous_response_not_found"
 
 
 class RejectedByBackend(BadRequest):

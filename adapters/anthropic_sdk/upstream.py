@@ -46,7 +46,10 @@ class SdkUpstream(Upstream):
                 if method == "GET":
                     response = await self.sdk.get(path, cast_to=httpx2.Response)
                 else:
-                    response = await self.sdk.post(path, content=content, cast_to=httpx2.Response)
+                    headers = dict(outgoing.headers.get() or {})
+                    response = await self.sdk.post(
+                        path, content=content, cast_to=httpx2.Response, options={"headers": headers}
+                    )
         return response.content
 
 

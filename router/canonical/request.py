@@ -8,10 +8,14 @@ from msgspec import Struct
 
 
 class Wire(Struct, frozen=True):
-    """The request as it came: every top-level field of the body, undecoded, and the dialect it is written in."""
+    """The request as it came: every top-level field of the body, undecoded, and the dialect it is written in.
+
+    `headers` are those that belong to the dialect, by lower-case name: only a backend of the same one is sent them.
+    """
 
     dialect: str
     fields: Mapping[str, msgspec.Raw]
+    headers: Mapping[str, str] = {}
 
 
 class TextPart(Struct, frozen=True, gc=False):
@@ -104,6 +108,7 @@ class ResponseFormat(Struct, frozen=True):
 
     kind: str
     schema: msgspec.Raw | None = None
+    strict: bool | None = None
 
 
 class Sampling(Struct, frozen=True):

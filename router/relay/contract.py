@@ -146,6 +146,19 @@ class Contract:
                 fit = Fit.YES if exact + need.room(adapter.rules) <= size else Fit.NO
         return _Judgement(candidate, size, need, fit is not Fit.NO)
 
+    async def prompt_usage(self, candidate: Candidate, request: ChatRequest) -> UsageReported:
+        """The tokens of a prompt, by the backend's own count where it makes one, else estimated."""
+        adapter = self._fleet.adapters.get(candidate.target.backend)
+        if adapter is not None and candidate.readiness is not Readiness.DOWN:
+            attempt = self.attempt(candidate, request.model)
+            if (exact := await adapter.prompt_tokens(request, attempt, timeout_s=COUNT_S)) is not None:
+                return UsageReported(prompt=exact)
+        count = await prompt_count(request, self._tokenizer)
+        if adapter is None:
+            return UsageReported(prompt=count.tokens, estimated=True)
+        ratio = self.lessons.calibration.ratio(self._kind(candidate, foreign=count.foreign))
+        return UsageReported(prompt=count.corrected(ratio)[0], estimated=True)
+
     def _kind(self, candidate: Candidate, *, foreign: bool = False) -> Kind:
         return Kind(self.adapter(candidate).kind, canonical_name(candidate.target.model), foreign)
 

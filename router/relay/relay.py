@@ -1,5 +1,6 @@
 """Every request to a backend: plan, admit, attempt, commit, meter."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +49,18 @@ class Relay:
         narrow = partial(self._contract.narrowed, request=request.longest() if is_text else request, progress=progress)
         work = Chat(request, progress, deliver=deliver, contract=self._contract, tokenizer=self.tokenizer)
         await self._attempts.first_to_serve(wanted, progress, work, narrow=narrow)
+
+    async def prompt_tokens(self, request: ChatRequest, wanted: Wanted, progress: Progress) -> int:
+        """How many tokens a prompt is for the candidate that would be asked first, by its own count or estimated.
+
+        Raises RouterError where planning would make the request fail.
+        """
+        chosen = self.fleet.plan(wanted, now=asyncio.get_running_loop().time())
+        progress.reason = chosen.reason
+        first = chosen.candidates[0]
+        progress.backend, progress.model = first.target.backend, first.target.model
+        progress.usage = await self._contract.prompt_usage(first, request)
+        return progress.usage.prompt or 0
 
     async def embed(self, request: EmbedRequest, wanted: Wanted, progress: Progress) -> Vectors:
         """Embeds the inputs on the first candidate that can; raises RouterError."""

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from router.canonical.request import ChatRequest
 from router.dialects import Encoder
-from router.dialects.sse import PING, comment
+from router.dialects.sse import comment
 from router.errors import InternalError, RouterError
 from router.relay.answer import Answer
 from router.relay.progress import Progress
@@ -18,6 +17,7 @@ from router.routing.plan import Wanted
 from router.surfaces.comments import NOTICE_S, waiting_for
 from router.surfaces.drain import Drain
 from router.surfaces.headers import RawHeaders, explaining, retrying, waiting
+from router.surfaces.manner import manner_of
 from router.surfaces.recording import entry_of
 from router.surfaces.unexpected import log_unexpected
 from router.surfaces.watch import ClientLeft, Watch
@@ -31,13 +31,12 @@ _STREAM_HEADERS: RawHeaders = [(b"cache-control", b"no-cache"), (b"x-accel-buffe
 class Answering:
     """What the answers to one family of routes have in common.
 
-    After `keepalive_s` seconds of silence a stream gets a comment; `render_error` writes an error's body.
+    After `keepalive_s` seconds of silence a stream gets a comment.
     """
 
     relay: Relay
     drain: Drain
     keepalive_s: float
-    render_error: Callable[[RouterError], bytes]
 
     def answer(self, request: ChatRequest, wanted: Wanted, encoder: Encoder) -> ASGIApp:
         """The response to one request; to be called once."""
@@ -64,6 +63,7 @@ class _Response:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send = send
         self._entry = entry_of(scope)
+        self._manner = manner_of(scope)
         self._entry.goes(self._request.model, self._progress, stream=self._request.stream)
         try:
             await self._watched(receive)
@@ -119,7 +119,8 @@ class _Response:
     async def _on_silence(self) -> None:
         """Says what the request waits for when that has changed, and that we live when nothing was said for long."""
         keepalive_s, now = self._answering.keepalive_s, asyncio.get_running_loop().time()
-        told, comment = ("", PING) if self._answers else waiting_for(self._progress)
+        ping = self._manner.ping
+        told, comment = ("", ping) if self._answers else waiting_for(self._progress, ping)
         if self._answers:
             self._watch.sent()
         else:
@@ -154,7 +155,8 @@ class _Response:
         """Tells the client: with a status while that is still possible, else inside the stream, without end marker."""
         self._entry.failed(error)
         if not self._started:
-            await self._reply(error.status, self._answering.render_error(error), retrying(error))
+            body = self._manner.render_error(error, self._entry.id)
+            await self._reply(self._manner.status_of(error), body, retrying(error))
             return
         logger.warning("answer of %s broke off: %s", self._progress.backend, error.code)
         await self._send({"type": "http.response.body", "body": self._encoder.error(error), "more_body": True})

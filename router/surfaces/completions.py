@@ -16,8 +16,6 @@ from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
 
 CODE = "code"
-COMPLETION_PATHS = ("/v1/completions", "/completions")
-"""With and without the `/v1` that some clients leave out."""
 
 
 def completion_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:

@@ -7,10 +7,10 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from router.dialects.openai_chat import render_error
 from router.errors import InternalError, RouterError
 from router.relay.progress import Progress
 from router.surfaces.headers import RawHeaders, explaining, header, retrying
+from router.surfaces.manner import manner_of
 from router.surfaces.recording import entry_of
 from router.surfaces.unexpected import log_unexpected
 from router.surfaces.watch import ClientLeft
@@ -20,11 +20,14 @@ Endpoint = Callable[[Scope, Receive], Awaitable[ASGIApp]]
 
 
 class Direct:
-    """Takes each POST to one of `routes` to it, and to `app` all else, also what browsers send from elsewhere."""
+    """Takes each POST to the path of an endpoint there, and to `app` all else, also what browsers send from elsewhere.
 
-    def __init__(self, app: ASGIApp, routes: Mapping[str, ASGIApp]) -> None:
+    `guard` surrounds an endpoint as the framework's middleware does a route.
+    """
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint], *, guard: Callable[[ASGIApp], ASGIApp]) -> None:
         self._app = app
-        self._routes = routes
+        self._routes = {path: guard(as_app(endpoint)) for path, endpoint in endpoints.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
@@ -43,16 +46,6 @@ class Direct:
             await _refuse(InternalError("the router failed unexpectedly; its log says more"), scope, send)
 
 
-def framed(path: str, endpoint: Endpoint) -> HTTPRouteHandler:
-    """The endpoint for whatever does not take the direct way."""
-
-    @post(path, status_code=200, include_in_schema=False)
-    async def serve(request: Request[Any, Any, Any]) -> ASGIApp:
-        return await endpoint(request.scope, request.receive)
-
-    return serve
-
-
 def as_app(endpoint: Endpoint) -> ASGIApp:
     """An endpoint that sends its response itself."""
 
@@ -60,6 +53,28 @@ def as_app(endpoint: Endpoint) -> ASGIApp:
         await (await endpoint(scope, receive))(scope, receive, send)
 
     return app
+
+
+def routes(endpoints: Mapping[str, Endpoint]) -> list[HTTPRouteHandler]:
+    """The framework's routes, for whatever does not take the direct way."""
+    return [_route(path, endpoint) for path, endpoint in endpoints.items()]
+
+
+def _route(path: str, endpoint: Endpoint) -> HTTPRouteHandler:
+    @post(path, status_code=200, include_in_schema=False)
+    async def route(request: Request[Any, Any, Any]) -> ASGIApp:
+        return await endpoint(request.scope, request.receive)
+
+    return route
+
+
+def whole(body: bytes, more: RawHeaders) -> ASGIApp:
+    """A response that is already there."""
+
+    async def answer(_: Scope, __: Receive, send: Send) -> None:
+        await send_whole(send, body, more)
+
+    return answer
 
 
 async def send_whole(send: Send, body: bytes, more: RawHeaders, *, status: int = 200) -> None:
@@ -70,6 +85,8 @@ async def send_whole(send: Send, body: bytes, more: RawHeaders, *, status: int =
 
 
 async def _refuse(error: RouterError, scope: Scope, send: Send) -> None:
-    entry_of(scope).failed(error)
+    entry, manner = entry_of(scope), manner_of(scope)
+    entry.failed(error)
     progress: Progress = scope["state"].get("progress", Progress())
-    await send_whole(send, render_error(error), [*retrying(error), *explaining(progress)], status=error.status)
+    body, headers = manner.render_error(error, entry.id), [*retrying(error), *explaining(progress)]
+    await send_whole(send, body, headers, status=manner.status_of(error))

@@ -1,6 +1,6 @@
 """`/v1/embeddings`."""
 
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope
 
 from router.admission.priority import of_embedding
 from router.canonical.request import EmbedRequest
@@ -10,7 +10,7 @@ from router.relay.relay import Relay
 from router.routing.plan import Wanted
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
-from router.surfaces.direct import Endpoint, send_whole
+from router.surfaces.direct import Endpoint, whole
 from router.surfaces.drain import Drain
 from router.surfaces.generate import TASK_HEADER
 from router.surfaces.headers import explaining, header
@@ -18,8 +18,6 @@ from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
 from router.usage.tokenizer import Tokenizer
 
-EMBEDDING_PATHS = ("/v1/embeddings", "/embeddings")
-"""With and without the `/v1` that some clients leave out."""
 DECODED_WARNING = "token ids were decoded as cl100k_base"
 
 
@@ -48,16 +46,9 @@ def embedding_endpoint(relay: Relay, drain: Drain, *, max_body_bytes: int) -> En
                 vectors = await relay.embed(asked, wanted, progress)
         finally:
             drain.leave(watch)
-        return _answer(openai_embeddings.render(vectors, model=asked.model, base64=asked.base64), progress)
+        return whole(openai_embeddings.render(vectors, model=asked.model, base64=asked.base64), explaining(progress))
 
     return embed
-
-
-def _answer(body: bytes, progress: Progress) -> ASGIApp:
-    async def answer(_: Scope, __: Receive, send: Send) -> None:
-        await send_whole(send, body, explaining(progress))
-
-    return answer
 
 
 async def _as_text(asked: EmbedRequest, progress: Progress, tokenizer: Tokenizer) -> EmbedRequest:

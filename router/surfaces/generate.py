@@ -8,13 +8,12 @@ from router.routing.wanted import wanted_by
 from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
+from router.surfaces.chat_body import parse_chat
 from router.surfaces.direct import Endpoint
 from router.surfaces.headers import header
 from router.surfaces.recording import entry_of
 
 TASK_HEADER = b"x-turnout-task"
-CHAT_PATHS = ("/v1/chat/completions", "/chat/completions")
-"""With and without the `/v1` that some clients leave out."""
 
 
 def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
@@ -23,7 +22,7 @@ def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
     async def chat(scope: Scope, receive: Receive) -> ASGIApp:
         entry_of(scope).operation = "chat"
         caller = caller_of(scope)
-        asked = openai_chat.parse_request(await read_body(scope, receive, max_body_bytes))
+        asked = parse_chat(await read_body(scope, receive, max_body_bytes))
         wanted = wanted_by(asked, task=header(scope, TASK_HEADER), caller=caller, looks=of_chat(stream=asked.stream))
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)

@@ -10,10 +10,10 @@ from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.auth import Keys, presented_key
-from router.dialects.openai_chat import render_error
 from router.errors import BadRequest, InternalError, RouterError, UnknownRoute, WrongMethod
 from router.relay.progress import Progress
 from router.surfaces.headers import explaining, retrying
+from router.surfaces.manner import manner_of
 from router.surfaces.recording import Entry, Recorder, entry_of
 from router.surfaces.unexpected import log_unexpected
 from router.surfaces.watch import ClientLeft
@@ -23,7 +23,7 @@ _PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestIds:
-    """Gives every answer an `x-request-id`: the client's own if it is a plain one, else a new one.
+    """Gives every answer an id, the client's own if it is a plain one, else a new one: `x-request-id`, and more.
 
     Under that id it is also recorded, whatever becomes of it.
     """
@@ -37,14 +37,14 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope["headers"])
-        header = (b"x-request-id", request_id)
+        named = [(name, request_id) for name in manner_of(scope).id_headers]
         state = scope.setdefault("state", {})
         entry = state["entry"] = Entry(request_id.decode("ascii"))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry.status = message["status"]
-                message["headers"] = [*message["headers"], header]
+                message["headers"] = [*message["headers"], *named]
             await send(message)
 
         try:
@@ -77,11 +77,13 @@ class Guard:
 
 
 def error_response(request: Request[Any, Any, Any], error: RouterError) -> Response[bytes]:
-    """A failure as OpenAI's clients know it."""
-    entry_of(request.scope).failed(error)
+    """A failure as the route's clients know it."""
+    entry, manner = entry_of(request.scope), manner_of(request.scope)
+    entry.failed(error)
     progress = request.scope["state"].get("progress", Progress())
     headers = {name.decode(): value.decode() for name, value in (*retrying(error), *explaining(progress))}
-    return Response(render_error(error), status_code=error.status, media_type="application/json", headers=headers)
+    body, status = manner.render_error(error, entry.id), manner.status_of(error)
+    return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -1,20 +1,22 @@
-"""`/v1/models`: aliases, and what the backends have."""
+"""`/v1/models`: aliases, and what the backends have, as OpenAI's clients or as Anthropic's know it."""
 
 import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec import Struct
 
 from router.canonical.models import ModelInfo, canonical_name
+from router.dialects.anthropic_messages import Entry, Page, render_model, render_models
 from router.errors import UnknownModel
 from router.relay.progress import Fleet
 from router.routing.catalog import Alias, Target
 from router.routing.health import Readiness
+from router.surfaces.manner import ANTHROPIC, manner_of
 
 
 class Details(Struct):
@@ -54,15 +56,19 @@ def model_routes(fleet: Fleet) -> list[HTTPRouteHandler]:
     """The list, and one model of it by its id, which may hold slashes."""
 
     @get(["/v1/models", "/models"], include_in_schema=False)
-    async def models() -> Response[bytes]:
-        return _json(ModelList(data=list(listed(fleet))))
+    async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
+        if manner_of(request.scope) is not ANTHROPIC:
+            return _json(ModelList(data=list(listed(fleet))))
+        asked = request.query_params
+        page = Page.asked(asked.get("limit", ""), asked.get("after_id", ""), asked.get("before_id", ""))
+        return _body(render_models([_entry(model) for model in listed(fleet)], page))
 
     @get(["/v1/models/{model_id:path}", "/models/{model_id:path}"], include_in_schema=False)
-    async def model(model_id: FromPath[str]) -> Response[bytes]:
+    async def model(request: Request[Any, Any, Any], model_id: FromPath[str]) -> Response[bytes]:
         name = model_id.lstrip("/")
         if (entry := found(fleet, name)) is None:
             raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
-        return _json(entry)
+        return _json(entry) if manner_of(request.scope) is not ANTHROPIC else _body(render_model(_entry(entry)))
 
     return [models, model]
 
@@ -137,5 +143,13 @@ def is_healthy(fleet: Fleet, target: Target) -> bool:
     return health.readiness(now) is not Readiness.DOWN and canonical_name(target.model) not in health.missing
 
 
+def _entry(model: Model) -> Entry:
+    return Entry(model.id, model.created, model.turnout.context_length)
+
+
 def _json(body: Any) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    return _body(msgspec.json.encode(body))
+
+
+def _body(body: bytes) -> Response[bytes]:
+    return Response(body, media_type="application/json")

@@ -16,14 +16,26 @@ _FIELDS = frozenset(
         "output_config", "metadata", "service_tier", "speed", "cache_control", "container", "inference_geo",
     }
 )  # fmt: skip
+_BETA_FIELDS = frozenset({"context_management", "diagnostics", "mcp_servers"})
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 _ARGUMENT_PIECES = ("", '{"ci', 'ty": "', 'Paris"}')
 _SIGNATURE = "EqoBCkYfake"
 
 
+_MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
+"""What reading a body raises that is not of the documented shape: the real service refuses it."""
+
+
 def messages(persona: Persona, ask: Ask) -> Answer:
+    try:
+        return _answered(persona, ask)
+    except _MALFORMED as error:
+        raise Refusal(400, f"messages: Input should be valid ({type(error).__name__})") from error
+
+
+def _answered(persona: Persona, ask: Ask) -> Answer:
     fields = _admitted(persona, ask)
-    _check(fields)
+    _check(fields, _FIELDS | _BETA_FIELDS if ask.headers.get("anthropic-beta") else _FIELDS)
     if persona.find(fields["model"]) is None:
         raise Refusal(404, f"model: {fields['model']}")
     think = fields.get("thinking", {}).get("type") != "disabled"
@@ -37,7 +49,10 @@ def messages(persona: Persona, ask: Ask) -> Answer:
 
 def count_tokens(persona: Persona, ask: Ask) -> Answer:
     fields = _admitted(persona, ask)
-    return whole({"input_tokens": sum(len(text_of(m.get("content")).split()) for m in fields.get("messages", []))})
+    try:
+        return whole({"input_tokens": sum(len(text_of(m.get("content")).split()) for m in fields.get("messages", []))})
+    except _MALFORMED as error:
+        raise Refusal(400, "messages: Input should be valid") from error
 
 
 def models(persona: Persona, ask: Ask) -> Answer:
@@ -70,12 +85,12 @@ def _admitted(persona: Persona, ask: Ask) -> dict[str, Any]:
     return json_fields(persona, ask)
 
 
-def _check(fields: Mapping[str, Any]) -> None:
+def _check(fields: Mapping[str, Any], known: frozenset[str]) -> None:
     for name in ("model", "max_tokens", "messages"):
         if name not in fields:
             raise Refusal(400, f"{name}: Field required")
     for name in fields:
-        if name not in _FIELDS:
+        if name not in known:
             raise Refusal(400, f"{name}: Extra inputs are not permitted")
     turns = fields["messages"]
     if not turns or turns[0]["role"] != "user":

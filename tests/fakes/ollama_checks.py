@@ -1,7 +1,6 @@
 """What Ollama refuses before it generates anything, in its own words."""
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -89,7 +88,7 @@ def check_images(images: Sequence[str]) -> None:
     for image in images:
         try:
             base64.b64decode(image.replace("\r", "").replace("\n", ""), validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             at = image.find(":") if image.startswith("data:") else 0
             raise Refusal(400, f"illegal base64 data at input byte {at}") from error
 

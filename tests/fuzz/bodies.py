@@ -22,6 +22,7 @@ KEYS = (
     "tool_call_id", "parameters", "properties", "schema", "json_schema", "effort", "task", "options", "think",
     "keep_alive", "num_ctx", "num_predict", "stop", "include_usage", "detail", "strict", "mode", "tools", "refusal",
     "allowed_tools", "custom", "function_call", "functions", "reasoning", "prompt", "audio", "stream", "", "\ud800",
+    "namespace", "call_id", "output", "input", "summary", "action", "encrypted_content",
     "suffix", "echo", "n",
 )  # fmt: skip
 CHANGES = ("alike", "alike", "alike", "other", "remove", "wrap", "object", "copy", "add", "add", "deep")
@@ -80,6 +81,40 @@ EMBEDDINGS: list[dict[str, Any]] = [
     {"input": [[1, 2], [3]], "encoding_format": "base64"},
     {"input": [1, 2, 3], "metadata": {"task": "m"}},
 ]
+RESPONSES: list[dict[str, Any]] = [
+    {"input": "hi", "instructions": "Be brief.", "max_output_tokens": 7, "previous_response_id": None},
+    {
+        "input": [
+            {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be brief."}]},
+            {"role": "user", "content": [{"type": "input_text", "text": "What is the weather?"}]},
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}],
+             "encrypted_content": "turnout1.W3sidHlwZSI6InRoaW5raW5nIn1d"},
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "I look."}]},
+            {"type": "function_call", "id": "fc_1", "call_id": "a", "name": "get_weather", "arguments": "{}"},
+            {"type": "custom_tool_call", "call_id": "b", "name": "patch", "input": "x"},
+            {"type": "local_shell_call", "id": "lsh_1", "call_id": "c", "status": "completed",
+             "action": {"type": "exec", "command": ["ls"], "env": {}}},
+            {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_text", "text": "rain"}]},
+            {"type": "custom_tool_call_output", "call_id": "b", "output": "done"},
+            {"type": "local_shell_call_output", "id": "lsh_1", "output": "files"},
+            {"role": "user", "content": "And tomorrow?"},
+        ],
+        "tools": [
+            {"type": "function", "name": "get_weather", "parameters": _SCHEMA, "strict": True},
+            {"type": "custom", "name": "patch", "format": {"type": "grammar", "syntax": "lark", "definition": "x"}},
+            {"type": "local_shell"},
+            {"type": "web_search"},
+            {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "f", "parameters": _SCHEMA}]},
+        ],
+        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "patch"}]},
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "include": ["reasoning.encrypted_content", "message.output_text.logprobs"],
+        "text": {"format": {"type": "json_schema", "name": "x", "schema": _SCHEMA, "strict": True}},
+        "store": False,
+        "parallel_tool_calls": False,
+        "metadata": {"task": "m"},
+    },
+]  # fmt: skip
 COMPLETIONS: list[dict[str, Any]] = [
     {"prompt": "def f("},
     {"prompt": ["a", "b"], "n": 2, "echo": True, "max_tokens": 3, "logprobs": 1, "stop": "x", "best_of": 2},
@@ -93,13 +128,19 @@ RERANKS: list[dict[str, Any]] = [
 TOKENS: list[dict[str, Any]] = [{"content": "a b", "with_pieces": True, "add_special": False}]
 BASES = {
     "/v1/chat/completions": CHATS,
+    "/v1/responses": RESPONSES,
     "/v1/embeddings": EMBEDDINGS,
     "/v1/completions": COMPLETIONS,
     "/v1/rerank": RERANKS,
     "/tokenize": TOKENS,
 }
-STREAMED = frozenset({"/v1/chat/completions", "/v1/completions"})
-DRAWN = ("/v1/chat/completions",) * 6 + ("/v1/completions",) * 4 + ("/v1/embeddings",) * 2 + ("/v1/rerank", "/tokenize")
+STREAMED = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/completions"})
+WEIGHTS = (
+    dict.fromkeys(BASES, 1)
+    | {"/v1/embeddings": 2, "/v1/completions": 4}
+    | dict.fromkeys(("/v1/chat/completions", "/v1/responses"), 6)
+)
+DRAWN = tuple(path for path, weight in WEIGHTS.items() for _ in range(weight))
 
 
 @st.composite

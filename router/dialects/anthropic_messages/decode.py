@@ -29,6 +29,8 @@ from router.errors import BackendFailed, RouterError, StreamBroken, StreamCut
 Remember = Callable[[Mapping[str, tuple[msgspec.Raw, ...]]], None]
 """Told once, at the end of an answer: for each tool call's id the signed reasoning right before it."""
 
+_NAMED = b"event:"
+
 
 def _forget(_: Mapping[str, tuple[msgspec.Raw, ...]]) -> None:
     pass
@@ -153,7 +155,7 @@ class StreamDecoder:
     def _unstreamed(self, body: bytes) -> list[Frame]:
         """The one JSON body of a server that was asked for a stream and does not do that."""
         try:
-            events = _whole_events(body, self._shown, self._make_reader())
+            events = _whole_events(_read(body), self._shown, self._make_reader())
         except RouterError as error:
             self.failure = StreamBroken(error.message)
             return []
@@ -181,9 +183,9 @@ class StreamDecoder:
         if record.type == "error" or given(record.error):
             self.failure = in_band(record.error)
             return None
-        raw = event
+        raw = event if event.startswith(_NAMED) else b"event: %b\n%b" % (record.type.encode(), event)
         if record.type == "message_start" and record.message is not None:
-            raw = with_model(event, record.message.model, self._shown)
+            raw = with_model(raw, record.message.model, self._shown)
         return Frame(raw + b"\n\n", tuple(self._events(record)))
 
     def _events(self, record: wire.Record) -> list[Event]:
@@ -222,14 +224,19 @@ class StreamDecoder:
 
 def decode_whole(body: bytes, shown: str, *, bare_json: bool = False, remember: Remember = _forget) -> Frame:
     """A whole answer as one frame; raises BackendFailed for a body that is not one."""
-    return Frame(b"", _whole_events(body, shown, _Reader(bare_json=bare_json, remember=remember)))
+    message = _read(body)
+    events = _whole_events(message, shown, _Reader(bare_json=bare_json, remember=remember))
+    return Frame(with_model(body, message.model, shown), events)
 
 
-def _whole_events(body: bytes, shown: str, reader: _Reader) -> tuple[Event, ...]:
+def _read(body: bytes) -> wire.Message:
     try:
-        message = wire.MESSAGE.decode(body)
+        return wire.MESSAGE.decode(body)
     except UNREADABLE:
         raise BackendFailed("the backend's answer cannot be read") from None
+
+
+def _whole_events(message: wire.Message, shown: str, reader: _Reader) -> tuple[Event, ...]:
     if message.type == "error" or given(message.error):
         raise in_band(message.error)
     if message.content is None:

@@ -10,7 +10,8 @@ from router.canonical.request import ChatRequest, Profile, Tool
 from router.dialects.anthropic_messages import thinking
 from router.dialects.anthropic_messages.blocks import Block
 from router.dialects.anthropic_messages.conversation import Conversation
-from router.dialects.anthropic_messages.names import NATIVE_OPTIONS
+from router.dialects.anthropic_messages.names import NAME, NATIVE_OPTIONS
+from router.dialects.anthropic_messages.passing import passed_on
 from router.dialects.anthropic_messages.schema import enforceable
 from router.dialects.anthropic_messages.traits import Traits
 from router.dialects.failures import UNREADABLE
@@ -54,13 +55,34 @@ def render_request(
 ) -> Rendered:
     """The body of `/v1/messages`. Without `with_reasoning`, no signed reasoning of earlier turns is in it.
 
+    A request of this dialect is passed on with the client's own bytes.
     Raises UnsupportedParameter for what Claude cannot do and leaving out would falsify.
     """
+    if request.wire.dialect == NAME:
+        return _passed_on(request, model, profile, traits=traits, with_reasoning=with_reasoning)
     _refuse(request, traits)
     try:
         return _Rendering(request, model, profile=profile, traits=traits).rendered(with_reasoning=with_reasoning)
     except (*UNREADABLE, OverflowError):
         raise InvalidParameter("the request holds JSON that Claude could not read") from None
+
+
+def _passed_on(request: ChatRequest, model: str, profile: Profile, *, traits: Traits, with_reasoning: bool) -> Rendered:
+    limit = output_limit(request, profile, traits)
+    body, is_signed = passed_on(request, model, profile, max_tokens=limit, with_reasoning=with_reasoning)
+    return Rendered(body, request.stream, is_signed=is_signed)
+
+
+def output_limit(request: ChatRequest, profile: Profile, traits: Traits) -> int:
+    """What the client asks for, else the alias, else a modest number; never more than the model can say."""
+    most = min(traits.max_tokens, profile.max_tokens or traits.max_tokens)
+    asked = request.sampling.max_tokens
+    if asked is not None and asked >= 0:
+        return min(asked, most)
+    options = profile.options
+    given = options.get("max_completion_tokens") or options.get("max_tokens") or profile.max_tokens
+    default: object = given or options.get("default_max_tokens")
+    return min(default if isinstance(default, int) else DEFAULT_MAX_TOKENS, most)
 
 
 def counting(body: bytes) -> bytes:
@@ -110,7 +132,7 @@ class _Rendering:
         request, body = self._request, self._body
         conversation = Conversation(request.messages, self._traits, with_reasoning=with_reasoning)
         self._drop()
-        body["max_tokens"] = self._max_tokens()
+        body["max_tokens"] = output_limit(request, self._profile, self._traits)
         body.update((key, value) for key, value in self._options.items() if key in NATIVE_OPTIONS)
         if system := self._system(conversation.system):
             body["system"] = system
@@ -142,17 +164,6 @@ class _Rendering:
         dropped += request.extras
         if request.top_logprobs:
             dropped.append("top_logprobs")
-
-    def _max_tokens(self) -> int:
-        """What the client asks for, else the alias, else a modest number; never more than the model can say."""
-        most = min(self._traits.max_tokens, self._profile.max_tokens or self._traits.max_tokens)
-        asked = self._request.sampling.max_tokens
-        if asked is not None and asked >= 0:
-            return min(asked, most)
-        options = self._options
-        given = options.get("max_completion_tokens") or options.get("max_tokens") or self._profile.max_tokens
-        default: object = given or options.get("default_max_tokens")
-        return min(default if isinstance(default, int) else DEFAULT_MAX_TOKENS, most)
 
     def _system(self, blocks: list[Block]) -> str | list[Block] | None:
         wanted = self._request.response_format

@@ -21,6 +21,7 @@ from router.canonical.request import (
     ToolChoice,
     Wire,
 )
+from router.dialects import data_url
 from router.dialects.openai_body import decode_fields, decode_typed
 from router.dialects.openai_chat.ids import NAME
 from router.dialects.undecoded import ABSENT, given
@@ -255,22 +256,14 @@ def _part(part: _Part, place: str) -> Part:
 
 def _image(url: str, cache: Raw | None) -> ImagePart:
     """A data URL without base64 stays a URL: nobody but a backend of the same dialect may know what to do with it."""
-    found = _base64(url)
+    found = data_url.base64_of(url)
     return ImagePart(url=url, cache=cache) if found is None else ImagePart(found[1], found[0], cache=cache)
 
 
 def _file(file: _File) -> OpaquePart:
     """A file that is not here, but kept by OpenAI under an id, is known to nobody else."""
-    found = _base64(file.file_data or "")
+    found = data_url.base64_of(file.file_data or "")
     return OpaquePart("file") if found is None else FilePart("file", found[1], found[0], file.filename or "")
-
-
-def _base64(url: str) -> tuple[str, str] | None:
-    """The media type and the data of a data URL in base64."""
-    head, comma, data = url.partition(",")
-    if not (comma and head[:5].lower() == "data:" and head.lower().endswith(";base64")):
-        return None
-    return head[5:].partition(";")[0], data
 
 
 def _cache(part: _Part) -> Raw | None:
