@@ -145,6 +145,17 @@ class Ollama(Adapter):
         except BackendFailed as error:
             raise BackendFailed(f"{self.config.name}: {error.message}") from None
 
+    async def keep(self, attempt: Attempt, keep_alive: float | str | None) -> None:
+        """Asks nothing of the model, which loads it or lets it go."""
+        body = ollama.render_keep(attempt.model, attempt.profile, keep_alive)
+        async with self.upstream.post("/api/generate", body, model=attempt.model, loading=True) as exchange:
+            await exchange.body()
+
+    async def describe(self, model: str, *, verbose: bool, timeout_s: float) -> bytes | None:
+        """The answer of `/api/show`."""
+        asked = msgspec.json.encode({"model": model, **({"verbose": True} if verbose else {})})
+        return await self.upstream.fetch("POST", "/api/show", asked, timeout_s=timeout_s)
+
     async def probe(self, *, timeout_s: float) -> Probe:
         """Asks for the version, the model list, what is loaded, and once for each new model's capabilities."""
         version = await self._read(_VERSION, "/api/version", timeout_s)

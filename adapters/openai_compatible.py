@@ -42,6 +42,8 @@ class OpenAICompatible(Adapter):
     strict_end: ClassVar[bool] = False
     templated: ClassVar[bool] = False
     """Whether thinking is switched off in its chat template."""
+    native: ClassVar[frozenset[str]] = frozenset()
+    """The options of Ollama that it knows as well."""
     rules: ClassVar[ContextRules] = ContextRules(cuts=True)
 
     def __init__(self, config: BackendConfig) -> None:
@@ -51,7 +53,7 @@ class OpenAICompatible(Adapter):
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; raises UnsupportedParameter for a request that this dialect cannot say."""
         body = self.rendered(request, attempt)
-        dropped = () if request.wire.dialect == openai_chat.NAME else request.unsupported
+        dropped = openai_chat.unspoken(request, self.native)
         question = Question(
             "/v1/chat/completions", body, attempt.model, request.stream, dropped, loading=attempt.loading
         )
@@ -71,7 +73,7 @@ class OpenAICompatible(Adapter):
 
     def rendered(self, request: ChatRequest, attempt: Attempt) -> bytes:
         """The body of a chat request; raises UnsupportedParameter for one that this dialect cannot say."""
-        asked = openai_chat.spoken(request, templated=self.templated)
+        asked = openai_chat.spoken(request, templated=self.templated, native=self.native)
         overrides = self.overrides(asked, attempt.profile)
         return openai_chat.render_request(asked, attempt.model, attempt.profile, overrides)
 

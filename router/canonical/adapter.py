@@ -151,6 +151,13 @@ class Adapter(ABC):
         """Does one of the smaller jobs; raises UnsupportedOperation where it cannot be done."""
         raise UnsupportedOperation(f"{self.config.name} does not offer {request.operation}: a llama.cpp server may")
 
+    async def keep(self, attempt: Attempt, keep_alive: float | str | None) -> None:  # noqa: B027
+        """Loads the model for so long, said as Ollama takes it, or lets it go; nothing where that cannot be asked."""
+
+    async def describe(self, model: str, *, verbose: bool, timeout_s: float) -> bytes | None:  # noqa: ARG002
+        """What an Ollama server says of a model, as it says it; None for any other."""
+        return None
+
     @abstractmethod
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:
         """Embeds every input, in order."""

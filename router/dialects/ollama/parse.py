@@ -133,14 +133,11 @@ def parse_generate(body: bytes) -> ChatRequest | CompletionRequest | Keep:
         raise BadRequest("raw mode does not support template, system, or context")
     prompt, wire, common = asked.prompt or "", Wire(GENERATE, fields), _common(asked, fields)
     if asked.raw or asked.suffix:
-        suffix = asked.suffix or None
+        if asked.images:
+            raise InvalidParameter("neither a raw prompt nor a gap takes images", param="images")
+        suffix, told = asked.suffix or None, spoken((prompt,), asked.suffix)
         return CompletionRequest(
-            messages=spoken((prompt,), suffix),
-            prompts=(prompt,),
-            suffix=suffix,
-            infills=bool(suffix),
-            wire=wire,
-            **common,
+            messages=told, prompts=(prompt,), suffix=suffix, infills=bool(suffix), wire=wire, **common
         )
     system = (Message("system", parts(asked.system, None, "system")),) if asked.system else ()
     user = Message("user", parts(prompt, asked.images, "generate"))

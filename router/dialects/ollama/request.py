@@ -127,6 +127,20 @@ def render_embed(request: EmbedRequest, model: str, profile: Profile) -> Rendere
     return Rendered(msgspec.json.encode(body), dropped)
 
 
+def render_keep(model: str, profile: Profile, keep_alive: float | str | None) -> bytes:
+    """The body of `/api/generate` that loads a model as the alias wants it, or lets it go, and asks nothing."""
+    body: dict[str, Any] = {"model": model, "stream": False}
+    pinned = pinned_options(profile)
+    if (shift := pinned.pop("shift", None)) is not None:
+        body["shift"] = shift
+    if pinned:
+        body["options"] = pinned
+    stays = profile.options.get("keep_alive") if keep_alive is None else keep_alive
+    if stays is not None:
+        body["keep_alive"] = _duration(stays)
+    return msgspec.json.encode(body)
+
+
 def _own_embed_fields(request: EmbedRequest) -> dict[str, Any]:
     """What a client of Ollama's says beside OpenAI's fields."""
     if request.wire.dialect not in OWN:
