@@ -44,7 +44,7 @@ def answers(draw: st.DrawFn) -> list[list[Event]]:
     calls = draw(st.lists(ids, max_size=3, unique=True))
     for index, call_id in enumerate(calls):
         said.append(ToolCallStarted(index, call_id, draw(texts)))
-        text = json.dumps(draw(objects), separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(draw(objects), indent=draw(st.sampled_from([None, 1])), ensure_ascii=False)
         place = draw(st.integers(0, len(text)))
         said += [ToolCallDelta(index, text[:place]), ToolCallDelta(index, text[place:])]
     reason = draw(st.sampled_from(["tool_calls" if calls else "stop", "length"]))
@@ -67,7 +67,18 @@ def decoded(stream: bytes, places: list[int] | None = None) -> list[Event]:
 
 
 def timeless(completed: Completed) -> Completed:
-    return replace(completed, created=0)
+    """Without what depends on when and how it was written: the time, and white space between the values of JSON."""
+    choices = [
+        replace(
+            choice, tool_calls=tuple(replace(call, arguments=compact(call.arguments)) for call in choice.tool_calls)
+        )
+        for choice in completed.choices
+    ]
+    return replace(completed, created=0, choices=tuple(choices))
+
+
+def compact(text: str) -> str:
+    return msgspec.json.format(text, indent=-1)
 
 
 def folded(batches: list[list[Event]]) -> Completed:
@@ -76,7 +87,7 @@ def folded(batches: list[list[Event]]) -> Completed:
 
 @given(answers())
 def test_an_answer_survives_being_written_and_read(batches):
-    assert timeless(fold(decoded(encoded(batches)))) == folded(batches)
+    assert timeless(fold(decoded(encoded(batches)))) == timeless(folded(batches))
 
 
 @given(answers(), st.lists(st.floats(0, 1), max_size=12))
@@ -89,7 +100,7 @@ def test_an_answer_reads_the_same_however_it_is_cut(batches, places):
 def test_a_whole_answer_survives_being_written_and_read(batches):
     completed = folded(batches)
     body = ollama.Encoder(model="shown").whole(completed)
-    assert timeless(fold(ollama.decode_whole(body, "shown").events)) == completed
+    assert timeless(fold(ollama.decode_whole(body, "shown").events)) == timeless(completed)
 
 
 @given(answers())

@@ -142,7 +142,7 @@ class Encoder:
             self._first = self._clock()
         line = {**self.head(), **self.said(text, thinking, calls), "done": False}
         if logprobs is not None:
-            line["logprobs"] = logprobs
+            line["logprobs"] = _on_one_line(logprobs)
         out.append(_encode(line) + b"\n")
 
     def _close_calls(self, out: list[bytes]) -> None:
@@ -234,6 +234,11 @@ def _counts(usage: UsageReported) -> dict[str, Any]:
     return {name: count for name, count in counts.items() if count is not None}
 
 
+def _on_one_line(text: bytes | Raw) -> Raw:
+    """Valid JSON without the breaks that it may have between its values."""
+    return Raw(msgspec.json.format(bytes(text), indent=-1))
+
+
 def _call(index: int, call_id: str, name: str, *, arguments: str) -> dict[str, Any]:
     """A call with its arguments as an object; raises BackendFailed for one whose arguments are none."""
     text = arguments.strip().encode() or b"{}"
@@ -242,5 +247,5 @@ def _call(index: int, call_id: str, name: str, *, arguments: str) -> dict[str, A
         msgspec.json.decode(text)
     except UNREADABLE:
         raise BackendFailed(f"the model wrote arguments for '{name}' that are not a JSON object") from None
-    body: dict[str, Any] = {"function": {"index": index, "name": name, "arguments": Raw(text)}}
+    body: dict[str, Any] = {"function": {"index": index, "name": name, "arguments": _on_one_line(text)}}
     return {"id": call_id, **body} if call_id else body
