@@ -10,10 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from adapters.exchange import Format, OpenReply, Question
+from adapters.passing import Passing
 from adapters.series import completing
 from adapters.upstream import Upstream
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
 from router.canonical.completion import CompletionRequest
+from router.canonical.errand import Errand, Errands
 from router.canonical.models import Glance, ModelInfo, Probe, canonical_name, is_passed_on
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import ollama
@@ -94,6 +96,7 @@ class Ollama(Adapter):
     swaps_models: ClassVar[bool] = True
     rules: ClassVar[ContextRules] = ContextRules(pins=True, cuts=True)
     glances: ClassVar[bool] = True
+    manages: ClassVar[bool] = True
     prefills: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
@@ -150,6 +153,10 @@ class Ollama(Adapter):
         body = ollama.render_keep(attempt.model, attempt.profile, keep_alive)
         async with self.upstream.post("/api/generate", body, model=attempt.model, loading=True) as exchange:
             await exchange.body()
+
+    def run(self, errand: Errand) -> AbstractAsyncContextManager[Errands]:
+        """Passes it on to the server."""
+        return Passing(self.upstream, errand)
 
     async def describe(self, model: str, *, verbose: bool, timeout_s: float) -> bytes | None:
         """The answer of `/api/show`."""

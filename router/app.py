@@ -38,6 +38,7 @@ from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
 from router.surfaces.mirror.library import library_routes
+from router.surfaces.mirror.manage import management_routes
 from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
 from router.surfaces.recording import Recorder
@@ -116,6 +117,7 @@ def build(
             *routes(posted),
             *model_routes(fleet),
             *library_routes(fleet, max_body_bytes=limit),
+            *management_routes(fleet, drain, prober.look, max_body_bytes=limit),
             *explain_routes(fleet, max_body_bytes=limit),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
             *queue_routes(fleet, gate),
