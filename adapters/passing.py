@@ -9,8 +9,11 @@ from adapters.connection import Answer, framed
 from adapters.upstream import Exchange, Upstream, error_body
 from router.canonical.errand import Errand
 from router.dialects.failures import read
+from router.errors import RejectedByBackend
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+_OF_THE_CLIENT = frozenset({400, 404, 405, 409, 422})
+"""What the client can mend, told in the server's own words."""
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -36,8 +39,10 @@ class Passing(Exchange):
         """An answer to HEAD has no body that could say what is wrong: its status is all there is to tell."""
         answer = self._answer = await self._send()
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES and self._errand.method != "HEAD":
-            body = await error_body(answer)
-            raise self._upstream.refused(read(answer.status, httpx.Headers(answer.headers), body), model="")
+            told = read(answer.status, httpx.Headers(answer.headers), await error_body(answer))
+            if answer.status in _OF_THE_CLIENT:
+                raise RejectedByBackend(self._upstream.hidden(told.message), status=answer.status)
+            raise self._upstream.refused(told, model="")
 
     async def _send(self) -> Answer:
         errand, upstream = self._errand, self._upstream

@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Request, route
 from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 
 from router.auth import Principal
@@ -40,7 +41,7 @@ def check_may_manage(scope: Scope) -> None:
 
 
 def management_routes(fleet: Fleet, drain: Drain, look: Looking, *, max_body_bytes: int) -> list[HTTPRouteHandler]:
-    """Each is streamed to and from the server; `look` looks at one whose models may have changed."""
+    """Each is streamed to and from the server; `look` looks at one whose models may have changed, before the end."""
 
     async def passed(request: Request[Any, Any, Any]) -> ASGIApp:
         scope = request.scope
@@ -58,7 +59,7 @@ def management_routes(fleet: Fleet, drain: Drain, look: Looking, *, max_body_byt
         return await passed(request)
 
     @route("/api/blobs/{digest:str}", http_method=_UPLOAD, status_code=200, include_in_schema=False)
-    async def blob(request: Request[Any, Any, Any], digest: str) -> ASGIApp:
+    async def blob(request: Request[Any, Any, Any], digest: FromPath[str]) -> ASGIApp:
         check_may_manage(request.scope)
         if not _DIGEST.fullmatch(digest):
             raise InvalidParameter("invalid digest format", param="digest")
@@ -112,8 +113,6 @@ class _Passed:
                 raise
             entry.failed(error)
             await self._write(ollama.render_error(error) + b"\n", more=False)
-        if self._look is not None and self._started:
-            await self._look(self._adapter.config.name)
 
     async def _watched(self, receive: Receive) -> None:
         upload = _Upload(receive)
@@ -138,6 +137,8 @@ class _Passed:
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         while data := await answer.read():
             await self._write(data, more=True)
+        if self._look is not None:
+            await self._look(self._adapter.config.name)
         await self._write(b"", more=False)
 
     async def _write(self, body: bytes, *, more: bool) -> None:
