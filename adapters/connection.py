@@ -118,7 +118,8 @@ class Connection(asyncio.Protocol):
         self.on_body = self._pieces.append
         self._stage = _Stage.DONE
         self._left = self._bodiless = 0
-        self._keeps = self._to_the_end = self._is_more = False
+        self._keeps = self._to_the_end = self._is_more = self._is_bodiless = self._is_last = False
+        self._writable: asyncio.Future[None] | None = None
         self.free_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -128,8 +129,9 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         return not self._transport.is_closing()
 
-    def send(self, head: bytes, body: bytes) -> Answer:
-        """Sends a request on a connection that is free."""
+    def send(self, head: bytes, body: bytes, *, is_last: bool = False) -> Answer:
+        """Sends a request on a connection that is free, and that is closed after its answer if it `is_last`."""
+        self._is_last, self._is_bodiless = is_last, head.startswith(b"HEAD ")
         answer = self._answer = Answer(self)
         if not self.is_open:
             self._over(Disconnected("closed by the backend"))
@@ -147,6 +149,22 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.writelines((head, body))
         return answer
+
+    async def write(self, data: bytes) -> None:
+        """Sends a further piece of a request, as fast as the backend takes it; raises Disconnected."""
+        if not self.is_open:
+            raise Disconnected("closed by the backend")
+        self._transport.write(data)
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def pause_writing(self) -> None:
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
 
     def abandon(self) -> None:
         """The answer is not wanted any more: only closing tells the backend so."""
@@ -225,9 +243,11 @@ class Connection(asyncio.Protocol):
             answer.headers.clear()
             return
         self._stage = _Stage.BODY
-        self._keeps = parser.should_keep_alive()
+        self._keeps = parser.should_keep_alive() and not (self._is_last or self._is_bodiless)
         self._left, self._to_the_end = _framing(answer.headers)
         answer.status = status
+        if self._is_bodiless:
+            self._stage = _Stage.DONE
 
     def on_message_complete(self) -> None:
         if not self._is_more:
@@ -235,6 +255,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._parser = None
+        self.resume_writing()
         is_whole = exc is None and self._stage is _Stage.BODY and self._to_the_end
         self._over(None if is_whole else Disconnected("closed by the backend"))
         self._lost(self)

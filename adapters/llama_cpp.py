@@ -114,6 +114,7 @@ class LlamaCpp(OpenAICompatible):
     kind: ClassVar[str] = "llama_cpp"
     strict_end: ClassVar[bool] = True
     templated: ClassVar[bool] = True
+    native: ClassVar[frozenset[str]] = frozenset({"top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n"})
     max_parallel: ClassVar[int] = 4
     rules: ClassVar[ContextRules] = ContextRules(any_name=True)
     glances: ClassVar[bool] = True

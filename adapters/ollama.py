@@ -10,10 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from adapters.exchange import Format, OpenReply, Question
+from adapters.passing import Passing
 from adapters.series import completing
 from adapters.upstream import Upstream
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
 from router.canonical.completion import CompletionRequest
+from router.canonical.errand import Errand, Errands
 from router.canonical.models import Glance, ModelInfo, Probe, canonical_name, is_passed_on
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import ollama
@@ -97,6 +99,7 @@ class Ollama(Adapter):
     swaps_models: ClassVar[bool] = True
     rules: ClassVar[ContextRules] = ContextRules(pins=True, cuts=True)
     glances: ClassVar[bool] = True
+    manages: ClassVar[bool] = True
     prefills: ClassVar[bool] = True
 
     def __init__(self, config: BackendConfig) -> None:
@@ -109,7 +112,7 @@ class Ollama(Adapter):
 
     def chat(self, request: ChatRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens an answer; entering it raises UnsupportedParameter for what Ollama cannot do."""
-        return OpenReply(self.upstream, lambda: self._question(request, attempt), _format(attempt))
+        return OpenReply(self.upstream, lambda: self._question(request, attempt), _format(request, attempt))
 
     def complete(self, request: CompletionRequest, attempt: Attempt) -> AbstractAsyncContextManager[Reply]:
         """Opens the answers to all prompts, one after another; raises UnsupportedParameter for what it cannot."""
@@ -119,7 +122,7 @@ class Ollama(Adapter):
         model, stream = attempt.model, request.stream
         rendered = ollama.render_generate(request, model, attempt.profile, capabilities=self._known(model))
         question = Question("/api/generate", rendered.body, model, stream, rendered.dropped, attempt.loading)
-        return OpenReply(self.upstream, question, _format(attempt))
+        return OpenReply(self.upstream, question, _format(request, attempt))
 
     async def _question(self, request: ChatRequest, attempt: Attempt) -> Question:
         capabilities, profile = self._known(attempt.model), attempt.profile
@@ -147,6 +150,21 @@ class Ollama(Adapter):
             return ollama.decode_embeddings(answer, len(request.inputs), dropped=rendered.dropped)
         except BackendFailed as error:
             raise BackendFailed(f"{self.config.name}: {error.message}") from None
+
+    async def keep(self, attempt: Attempt, keep_alive: float | str | None) -> None:
+        """Asks nothing of the model, which loads it or lets it go."""
+        body = ollama.render_keep(attempt.model, attempt.profile, keep_alive)
+        async with self.upstream.post("/api/generate", body, model=attempt.model, loading=True) as exchange:
+            await exchange.body()
+
+    def run(self, errand: Errand) -> AbstractAsyncContextManager[Errands]:
+        """Passes it on to the server."""
+        return Passing(self.upstream, errand)
+
+    async def describe(self, model: str, *, verbose: bool, timeout_s: float) -> bytes | None:
+        """The answer of `/api/show`."""
+        asked = msgspec.json.encode({"model": model, **({"verbose": True} if verbose else {})})
+        return await self.upstream.fetch("POST", "/api/show", asked, timeout_s=timeout_s)
 
     async def probe(self, *, timeout_s: float) -> Probe:
         """Asks for the version, the model list, what is loaded, and once for each new model's capabilities."""
@@ -243,11 +261,13 @@ class Ollama(Adapter):
         await self.upstream.aclose()
 
 
-def _format(attempt: Attempt) -> Format:
+def _format(request: ChatRequest, attempt: Attempt) -> Format:
+    """Lines are forwarded to Ollama's own clients alone, in the shape that they asked in."""
+    own = request.wire.dialect if request.wire.dialect in ollama.OWN else None
     return Format(
-        ollama.NAME,
-        lambda: ollama.StreamDecoder(attempt.shown),
-        lambda body: ollama.decode_whole(body, attempt.shown),
+        own or ollama.NAME,
+        lambda: ollama.StreamDecoder(attempt.shown, own),
+        lambda body: ollama.decode_whole(body, attempt.shown, own),
     )
 
 

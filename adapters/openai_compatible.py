@@ -42,6 +42,8 @@ class OpenAICompatible(Adapter):
     strict_end: ClassVar[bool] = False
     templated: ClassVar[bool] = False
     """Whether thinking is switched off in its chat template."""
+    native: ClassVar[frozenset[str]] = frozenset()
+    """The options of Ollama that it knows as well."""
     rules: ClassVar[ContextRules] = ContextRules(cuts=True)
 
     def __init__(self, config: BackendConfig) -> None:
@@ -53,7 +55,7 @@ class OpenAICompatible(Adapter):
         if self.config.responses and request.wire.dialect == openai_responses.NAME:
             return self._respond(request, attempt)
         body = self.rendered(request, attempt)
-        dropped = () if request.wire.dialect == openai_chat.NAME else request.unsupported
+        dropped = openai_chat.unspoken(request, self.native)
         question = Question(
             "/v1/chat/completions", body, attempt.model, request.stream, dropped, loading=attempt.loading
         )
@@ -84,7 +86,7 @@ class OpenAICompatible(Adapter):
 
     def rendered(self, request: ChatRequest, attempt: Attempt) -> bytes:
         """The body of a chat request; raises UnsupportedParameter for one that this dialect cannot say."""
-        asked = openai_chat.spoken(request, templated=self.templated)
+        asked = openai_chat.spoken(request, templated=self.templated, native=self.native)
         overrides = self.overrides(asked, attempt.profile)
         return openai_chat.render_request(asked, attempt.model, attempt.profile, overrides)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
 from functools import cache
 from socket import SOCK_STREAM
 
@@ -52,6 +53,22 @@ class Pool:
                 return answer
             await self._places.acquire()
         answer = (await self._connected()).send(head, body)
+        await _begins(answer)
+        return answer
+
+    async def send_pieces(self, head: bytes, pieces: AsyncIterator[bytes]) -> Answer:
+        """The same with a body that is still to come, on a connection of its own; no more of it than is wanted."""
+        await self._places.acquire()
+        connection = await self._connected()
+        answer = connection.send(head, b"", is_last=True)
+        try:
+            async for piece in pieces:
+                if answer.status:
+                    break
+                await connection.write(piece)
+        except BaseException:
+            answer.close()
+            raise
         await _begins(answer)
         return answer
 

@@ -105,11 +105,15 @@ class Upstream:
         """The head of a POST but for what differs between two of them; made once."""
         head = self._heads.get(path)
         if head is None:
-            url = URL(self._config.url + path)
-            headers = {"Host": url.host_port_subcomponent or "", **self._headers}
-            pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-            head = self._heads[path] = head_of("POST", url.raw_path_qs.encode("ascii"), pairs)
+            head = self._heads[path] = self.head_for("POST", path)
         return head
+
+    def head_for(self, method: str, path: str, **more: str) -> bytes:
+        """The head of any other request; `more` headers take the place of the usual ones."""
+        url = URL(self._config.url + path)
+        headers = {"Host": url.host_port_subcomponent or "", **self._headers, **more}
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        return head_of(method, url.raw_path_qs.encode("ascii"), pairs)
 
     @property
     def config(self) -> BackendConfig:
@@ -138,6 +142,7 @@ class Exchange:
         self._model = model
         times = upstream.config.timeouts
         self._first_byte_s = times.first_token + (times.load if loading else 0)
+        self._idle_s = times.idle
         self._answer: Answer | None = None
         self._loop = asyncio.get_running_loop()
         self._begun = False
@@ -207,7 +212,7 @@ class Exchange:
             return b""
         data = answer.read_nowait()
         if not data and not answer.is_over:
-            due = self._loop.time() + self._upstream.config.timeouts.idle if self._begun else self._first_byte_at
+            due = self._loop.time() + self._idle_s if self._begun else self._first_byte_at
             self._deadline.wait_until(due)
             try:
                 data = await answer.read()

@@ -50,6 +50,8 @@ from router.surfaces.explain import explain_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
+from router.surfaces.mirror.library import library_routes
+from router.surfaces.mirror.manage import management_routes
 from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
 from router.surfaces.recording import Recorder
@@ -134,6 +136,8 @@ def build(
         *routes(posted),
         *kept_routes(conversations),
         *model_routes(fleet),
+        *library_routes(fleet, max_body_bytes=limit),
+        *management_routes(fleet, drain, prober.look, door=kept.door, max_body_bytes=limit),
         *explain_routes(relay, max_body_bytes=limit),
         *health_routes(fleet, drain, storage, in_force=reload.live),
         *queue_routes(fleet, gate),

@@ -194,7 +194,7 @@ def _with_surroundings(config: Path | None) -> tuple[Settings, frozenset[str]]:
     settings = settings_of(path, os.environ)
     if path is not None:
         return settings, frozenset()
-    around = places(os.environ, own_port=settings.server.port)
+    around = places(os.environ, own_ports=settings.server.ports)
     return with_backends(settings, around), guessed(around)
 
 

@@ -1,9 +1,10 @@
 """Looking for model servers on this machine when nobody named any."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from router.settings import Settings
+from router.settings.address import is_served_here
 from router.settings.backends import BackendSettings
 from router.settings.models import AliasSettings, RoutingSettings
 
@@ -18,11 +19,14 @@ USUAL_PLACES: Mapping[str, tuple[str, int]] = {
 """Backend name to its type and the port where such a server listens by default."""
 
 
-def places(environ: Mapping[str, str], *, own_port: int) -> dict[str, BackendSettings]:
-    """Where model servers usually are on this machine, the router's own port left out; Claude if there is a key."""
-    found = {"ollama": BackendSettings.model_validate({"type": "ollama", "url": ollama_url(environ)})}
+def places(environ: Mapping[str, str], *, own_ports: Container[int]) -> dict[str, BackendSettings]:
+    """Where model servers usually are on this machine, the router's own ports left out; Claude if there is a key."""
+    found: dict[str, BackendSettings] = {}
+    url = ollama_url(environ)
+    if not is_served_here(url, own_ports):
+        found["ollama"] = BackendSettings.model_validate({"type": "ollama", "url": url})
     for name, (kind, port) in USUAL_PLACES.items():
-        if port != own_port:
+        if port not in own_ports:
             found[name] = BackendSettings.model_validate({"type": kind, "url": f"http://127.0.0.1:{port}"})
     if key := environ.get(CLAUDE_KEY, "").strip():
         found["claude"] = BackendSettings.model_validate({"type": "claude", "api_key": key})

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import Thread
 
@@ -66,7 +66,12 @@ async def serve(start: Start, environ: Mapping[str, str], told: Told) -> None:
     """
     keep_pages()
     server_settings = start.settings.server
-    with listening(server_settings.host, server_settings.port) as listener:
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(listening(server_settings.host, server_settings.port))
+        listeners = [listener]
+        if server_settings.ollama_port is not None:
+            second = listening(server_settings.host, server_settings.ollama_port, chosen_by="server.ollama_port")
+            listeners.append(sockets.enter_context(second))
         async with _furnished(start, environ) as (settings, optional), tracing(settings, environ) as telemetry:
             keeping = replace(keeping_of(settings, told.first_key), source=start.source)
             router = build(settings, optional=optional, telemetry=telemetry, keeping=keeping)
@@ -76,7 +81,7 @@ async def serve(start: Start, environ: Mapping[str, str], told: Told) -> None:
                 beside = [tasks.create_task(_announce(router, url, told.announce))]
                 if router.watch is not None:
                     beside.append(tasks.create_task(router.watch.run()))
-                await server.serve(sockets=[listener])
+                await server.serve(sockets=listeners)
                 for task in beside:
                     task.cancel()
 
@@ -136,14 +141,14 @@ def _spare_the_collector() -> None:
 
 
 @contextmanager
-def listening(host: str, port: int) -> Generator[socket.socket]:
+def listening(host: str, port: int, *, chosen_by: str = "--port") -> Generator[socket.socket]:
     """A socket that listens there; port 0 takes a free one. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         why = (error.strerror or "unknown reason").lower()
-        hint = "; stop what uses it or choose another with --port" if "in use" in why else ""
+        hint = f"; stop what uses it or choose another with {chosen_by}" if "in use" in why else ""
         raise CannotListen(f"cannot listen on {host}:{port}: {why}{hint}") from None
     except OverflowError:
         raise CannotListen(f"cannot listen on {host}:{port}: there is no such port") from None
@@ -156,7 +161,7 @@ async def _furnished(start: Start, environ: Mapping[str, str]) -> AsyncGenerator
     """The settings with what was found on this machine, or with the embedded model, which lives as long."""
     settings, optional = start.settings, frozenset[str]()
     if start.look_around:
-        around = places(environ, own_port=settings.server.port)
+        around = places(environ, own_ports=settings.server.ports)
         settings, optional = with_backends(settings, around), guessed(around)
     async with AsyncExitStack() as stack:
         if start.demo or (start.look_around and embedded.available() and not await _anything_answers(settings)):

@@ -25,13 +25,15 @@ def test_ollama_host_is_read_as_ollama_reads_it(given: str, url: str) -> None:
 
 
 def test_the_routers_own_port_is_not_looked_at() -> None:
-    assert "llama_cpp" in places({}, own_port=7070)
-    assert "llama_cpp" not in places({}, own_port=8080)
+    assert "llama_cpp" in places({}, own_ports={7070})
+    assert "llama_cpp" not in places({}, own_ports={8080})
+    assert "ollama" not in places({}, own_ports={7070, 11434})
+    assert "ollama" in places({"OLLAMA_HOST": "box"}, own_ports={7070, 11434})
 
 
 def test_what_is_found_joins_what_is_configured() -> None:
     settings = Settings.model_validate({"backends": {"mine": {"type": "openai", "url": "http://127.0.0.1:1"}}})
-    assert {"mine", "ollama", "vllm"} <= with_backends(settings, places({}, own_port=7070)).backends.keys()
+    assert {"mine", "ollama", "vllm"} <= with_backends(settings, places({}, own_ports={7070})).backends.keys()
 
 
 def test_the_embedded_servers_become_backends_a_default_and_an_alias() -> None:

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from router.canonical.auxiliary import AuxiliaryAnswer, AuxiliaryRequest
 from router.canonical.completion import CompletionRequest
+from router.canonical.errand import Errand, Errands
 from router.canonical.events import Frame, UsageReported
 from router.canonical.models import Glance, ModelInfo, Probe, canonical_name
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
@@ -133,6 +134,9 @@ class Adapter(ABC):
     swaps_models: ClassVar[bool] = False
     """Whether it loads models as they are asked for; `max_parallel` is then for each of them."""
 
+    manages: ClassVar[bool] = False
+    """Whether its models can be pulled, copied and deleted over its API, as Ollama's can."""
+
     rules: ClassVar[ContextRules] = ContextRules()
 
     glances: ClassVar[bool] = False
@@ -154,6 +158,17 @@ class Adapter(ABC):
     async def auxiliary(self, request: AuxiliaryRequest, attempt: Attempt) -> AuxiliaryAnswer:  # noqa: ARG002
         """Does one of the smaller jobs; raises UnsupportedOperation where it cannot be done."""
         raise UnsupportedOperation(f"{self.config.name} does not offer {request.operation}: a llama.cpp server may")
+
+    async def keep(self, attempt: Attempt, keep_alive: float | str | None) -> None:  # noqa: B027
+        """Loads the model for so long, said as Ollama takes it, or lets it go; nothing where that cannot be asked."""
+
+    def run(self, errand: Errand) -> AbstractAsyncContextManager[Errands]:  # noqa: ARG002
+        """Passes on what is to be done with the models; only one that `manages` them can."""
+        raise UnsupportedOperation(f"{self.config.name} is no Ollama server: its models are not managed here")
+
+    async def describe(self, model: str, *, verbose: bool, timeout_s: float) -> bytes | None:  # noqa: ARG002
+        """What an Ollama server says of a model, as it says it; None for any other."""
+        return None
 
     @abstractmethod
     async def embed(self, request: EmbedRequest, attempt: Attempt) -> Vectors:

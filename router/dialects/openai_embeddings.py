@@ -105,10 +105,17 @@ def _inputs(given: str | list[str | int | list[int]] | None) -> tuple[tuple[str,
 
 def render_request(request: EmbedRequest, model: str, options: Mapping[str, Any]) -> bytes:
     """The body for a backend of this dialect: the client's own fields over the alias options."""
-    fields: dict[str, Any] = {**options, **request.wire.fields, "model": model}
-    if request.rewritten:
+    is_own = request.wire.dialect == NAME
+    fields: dict[str, Any] = {**options, **(request.wire.fields if is_own else _spoken(request)), "model": model}
+    if is_own and request.rewritten:
         fields["input"] = request.inputs
     return msgspec.json.encode(fields)
+
+
+def _spoken(request: EmbedRequest) -> dict[str, Any]:
+    """A request of another dialect."""
+    dimensions = {} if request.dimensions is None else {"dimensions": request.dimensions}
+    return {"input": request.inputs, "encoding_format": "float", **dimensions}
 
 
 def decode(body: bytes, shown: str, *, base64: bool, expected: int) -> Vectors:

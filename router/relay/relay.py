@@ -78,6 +78,11 @@ class Relay:
             progress.meter.usage = progress.usage
         return replace(vectors, usage=progress.usage)
 
+    async def keep(self, model: str, keep_alive: float | str | None, wanted: Wanted, progress: Progress) -> None:
+        """Loads a model, or lets it go, on the first candidate that has a turn for it; raises RouterError."""
+        progress.operation = "load"
+        await self._attempts.first_to_serve(wanted, progress, _Keeping(model, keep_alive, self._contract))
+
     async def auxiliary(self, request: AuxiliaryRequest, wanted: Wanted, progress: Progress) -> AuxiliaryAnswer:
         """Does one of the smaller jobs on the first candidate that can; raises RouterError."""
         progress.operation = request.operation
@@ -104,6 +109,25 @@ class _Embedding:
         progress.dropped = vectors.dropped
         turn.commit(turn)
         return vectors
+
+    def goes_on(self, turn: Turn, error: RouterError) -> bool:  # noqa: ARG002
+        """There is only one piece."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """A model that is to be loaded, or to go, as the work that candidates are given."""
+
+    model: str
+    keep_alive: float | str | None
+    contract: Contract
+    may_compete: bool = False
+
+    async def serve(self, turn: Turn, *, loading: bool) -> None:
+        attempt = self.contract.attempt(turn.candidate, self.model, loading=loading)
+        await self.contract.adapter(turn.candidate).keep(attempt, self.keep_alive)
+        turn.commit(turn)
 
     def goes_on(self, turn: Turn, error: RouterError) -> bool:  # noqa: ARG002
         """There is only one piece."""

@@ -1,5 +1,6 @@
 """Addresses of backends."""
 
+from collections.abc import Container
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -35,6 +36,13 @@ def is_local(host: str) -> bool:
     except ValueError:
         return host in LOOPBACK_HOSTS or "." not in host or host.endswith(_OWN_DOMAINS)
     return not address.is_global and not address.is_multicast
+
+
+def is_served_here(url: str, own_ports: Container[int]) -> bool:
+    """Whether a URL leads to the router itself: to this machine, at one of its own ports."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.hostname in LOOPBACK_HOSTS and port in own_ports
 
 
 def normalise_url(url: str) -> str:

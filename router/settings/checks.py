@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import JsonValue
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from router.settings.address import CLAUDE_URL, LOOPBACK_HOSTS, is_local, normalise_url
+from router.settings.address import CLAUDE_URL, LOOPBACK_HOSTS, is_local, is_served_here, normalise_url
 from router.settings.fields import Location
 
 
@@ -31,7 +31,7 @@ def cross_check(document: Mapping[str, JsonValue]) -> list[Conflict]:
 
     Takes the file as plain values and skips what has the wrong shape, so it also works beside other errors.
     """
-    found = (_exposed, _keyless_database, _keyless, _leading_nowhere, _leading_away, _grouped)
+    found = (_exposed, _own_ports, _keyless_database, _keyless, _leading_nowhere, _leading_away, _grouped)
     return [conflict for check in found for conflict in check(document)]
 
 
@@ -60,6 +60,32 @@ def _keyless_database(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
     has_none = database.get("enabled") is False or (server.get("data_dir", "") is None and not database.get("url"))
     if auth.get("required") is True and not auth.get("api_keys") and has_none:
         yield Conflict(("auth", "required"), "there is no key and no database for one", "set auth.api_keys or database")
+
+
+def _own_ports(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    """The mirror's port is not the router's own, and no backend is there: requests would go round for ever."""
+    server = _mapping(document.get("server"))
+    port = server.get("ollama_port")
+    if not isinstance(port, int) or isinstance(port, bool):
+        return
+    if port == server.get("port"):
+        yield Conflict(
+            ("server", "ollama_port"), f"{port} is server.port too", "leave ollama_port out, or choose another"
+        )
+    for name, settings in _mapping(document.get("backends")).items():
+        url = _mapping(settings).get("url")
+        if isinstance(url, str) and _leads_here(url, port):
+            hint = "let Ollama listen on another port (OLLAMA_HOST) and name that here"
+            yield Conflict(
+                ("backends", name, "url"), f"the router itself listens there, on server.ollama_port {port}", hint
+            )
+
+
+def _leads_here(url: str, port: int) -> bool:
+    try:
+        return is_served_here(normalise_url(url), {port})
+    except ValueError:
+        return False
 
 
 def _keyless(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:

@@ -17,6 +17,12 @@ class ServerSettings(Section):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on. Anything but loopback needs `auth`.")
     port: int = Field(default=7070, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    ollama_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="A second port at the same address, for Ollama's clients that know none but their usual 11434.",
+    )
     max_body_bytes: int = Field(
         default=32 * 1024 * 1024, gt=0, description="Largest request body, counted while reading."
     )
@@ -51,6 +57,11 @@ class ServerSettings(Section):
         description="OpenTelemetry traces over OTLP/HTTP (extra `otel`). The variable `OTEL_EXPORTER_OTLP_ENDPOINT` "
         "turns it on too, and says where to.",
     )
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Where it listens itself."""
+        return frozenset({self.port} if self.ollama_port is None else {self.port, self.ollama_port})
 
     @property
     def data_folder(self) -> Path | None:

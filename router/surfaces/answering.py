@@ -82,7 +82,7 @@ class _Response:
         stream, drain, keepalive_s = self._request.stream, self._answering.drain, self._answering.keepalive_s
         watch = Watch(
             receive,
-            silence_s=keepalive_s if stream else None,
+            silence_s=keepalive_s if stream and self._manner.ping else None,
             first_s=min(NOTICE_S, keepalive_s),
             on_silence=self._on_silence,
         )
@@ -101,7 +101,7 @@ class _Response:
 
     async def _deliver(self, answer: Answer) -> None:
         if self._request.stream:
-            if answer.note:
+            if answer.note and self._manner.ping:
                 await self._write(comment(answer.note))
             await answer.stream(self._encoder, self._write)
         else:

@@ -1,6 +1,7 @@
 """Reading a request's body: counted while it arrives, and with a deadline for each piece of it."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 from litestar.types import HTTPRequestEvent, Receive, Scope
 
@@ -26,6 +27,15 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     return bytes(body)
+
+
+async def pieces(receive: Receive) -> AsyncGenerator[bytes]:
+    """A body as it arrives, of any size; raises BodyTimeout or ClientLeft."""
+    more = True
+    while more:
+        message = await _next(receive)
+        more = message["more_body"]
+        yield message["body"]
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -28,6 +28,11 @@ class Door:
         """Who is calling; raises Unauthorized, KeyExpired or KeysUnavailable."""
         return self._callers.principal(presented_key(headers), partial(self.address, headers, peer), now=time())
 
+    @property
+    def asks(self) -> bool:
+        """Whether a key is asked of those who are in no network that needs none."""
+        return self._callers.asks
+
     def require_admin(self, principal: Principal, headers: RawHeaders, peer: str) -> None:
         """Raises Unauthorized, ScopeMissing or AddressNotAllowed unless the caller may administer from there."""
         self._callers.require_admin(principal, partial(self.address, headers, peer))

@@ -10,11 +10,13 @@ from router.surfaces.direct import Endpoint
 from router.surfaces.embeddings import embedding_endpoint
 from router.surfaces.generate import chat_endpoint
 from router.surfaces.messages import count_endpoint, message_endpoint
+from router.surfaces.mirror import generate as mirror
+from router.surfaces.mirror.embed import embed_endpoint, one_embedding_endpoint
 from router.surfaces.responses import input_endpoint, response_endpoint
 
 
 def endpoints(answering: Answering, conversations: Conversations, *, max_body_bytes: int) -> dict[str, Endpoint]:
-    """By path, with and without the `/v1` that some clients leave out."""
+    """By path; OpenAI's and Anthropic's with and without the `/v1` that some clients leave out."""
     relay, drain, limit = answering.relay, answering.drain, max_body_bytes
     auxiliary = partial(auxiliary_endpoint, relay=relay, drain=drain, max_body_bytes=limit)
     found = {
@@ -30,4 +32,11 @@ def endpoints(answering: Answering, conversations: Conversations, *, max_body_by
         "/tokenize": auxiliary("tokenize"),
         "/detokenize": auxiliary("detokenize"),
     }
-    return {f"{prefix}{path}": endpoint for path, endpoint in found.items() for prefix in ("/v1", "")}
+    mirrored = {
+        "/api/chat": mirror.chat_endpoint(answering, max_body_bytes=limit),
+        "/api/generate": mirror.generate_endpoint(answering, max_body_bytes=limit),
+        "/api/embed": embed_endpoint(relay, drain, max_body_bytes=limit),
+        "/api/embeddings": one_embedding_endpoint(relay, drain, max_body_bytes=limit),
+    }
+    both = {f"{prefix}{path}": endpoint for path, endpoint in found.items() for prefix in ("/v1", "")}
+    return {**both, **mirrored}

@@ -58,7 +58,7 @@ def model_routes(fleet: Fleet) -> list[HTTPRouteHandler]:
 
     @get(["/v1/models", "/models"], include_in_schema=False)
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
-        known = listed(fleet, _whoever_asks(request))
+        known = listed(fleet, whoever_asks(request))
         if manner_of(request.scope) is not ANTHROPIC:
             return _json(ModelList(data=list(known)))
         asked = request.query_params
@@ -68,14 +68,14 @@ def model_routes(fleet: Fleet) -> list[HTTPRouteHandler]:
     @get(["/v1/models/{model_id:path}", "/models/{model_id:path}"], include_in_schema=False)
     async def model(request: Request[Any, Any, Any], model_id: FromPath[str]) -> Response[bytes]:
         name = model_id.lstrip("/")
-        if (entry := found(fleet, name, _whoever_asks(request))) is None:
+        if (entry := found(fleet, name, whoever_asks(request))) is None:
             raise UnknownModel(f"The model '{name[:200]}' does not exist.", param="model")
         return _json(entry) if manner_of(request.scope) is not ANTHROPIC else _body(render_model(_entry(entry)))
 
     return [models, model]
 
 
-def _whoever_asks(request: Request[Any, Any, Any]) -> Principal:
+def whoever_asks(request: Request[Any, Any, Any]) -> Principal:
     return request.scope["state"]["principal"]
 
 

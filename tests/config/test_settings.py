@@ -265,3 +265,21 @@ def test_an_alias_that_must_stay_local_and_cannot_is_a_conflict(backend, is_conf
     hint = "add a local target, or set local: true on a backend that is your own"
     found = Conflict(("models", "mine", "local_only"), "no target of it is local", hint)
     assert cross_check({"backends": {"there": {**backend, "api_key": "k"}}, "models": models}) == [found] * is_conflict
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:11434", "http://localhost:11434/api/chat", "http://[::1]:11434"])
+def test_a_backend_at_the_routers_own_second_port_is_a_conflict(url):
+    document = {"server": {"ollama_port": 11434}, "backends": {"desk": {"type": "ollama", "url": url}}}
+    (conflict,) = cross_check(document)
+    assert conflict.loc == ("backends", "desk", "url")
+    assert "itself" in conflict.message
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:11435", "http://box:11434", "http://127.0.0.1:port", 5])
+def test_any_other_backend_may_stand_beside_the_second_port(url):
+    assert cross_check({"server": {"ollama_port": 11434}, "backends": {"desk": {"type": "ollama", "url": url}}}) == []
+
+
+def test_both_ports_cannot_be_one():
+    (conflict,) = cross_check({"server": {"port": 7070, "ollama_port": 7070}})
+    assert conflict.loc == ("server", "ollama_port")

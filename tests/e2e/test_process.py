@@ -165,3 +165,26 @@ main(sys.argv[1:], prog_name="turnout")
 async def _fault(url: str, **faults: float) -> None:
     async with httpx.AsyncClient(base_url=url) as client:
         (await client.put("/__fake/faults", json=faults)).raise_for_status()
+
+
+async def test_ollamas_clients_are_answered_on_a_port_of_their_own(tmp_path: Path) -> None:
+    port = free_port()
+    async with FakeProcess(kind="ollama", models=["m"]) as fake:
+        config = {"server": {"ollama_port": port}, "backends": {"desk": {"type": "ollama", "url": fake.url}}}
+        with served(tmp_path, config) as router:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                assert (await client.get("/")).text == "Ollama is running"
+                mirrored = (await client.get("/api/tags")).json()
+                assert mirrored == (await client.get(f"{router.url}/api/tags")).json()
+            assert [model["name"] for model in mirrored["models"]] == ["m:latest"]
+            assert router.terminate() == 0
+
+
+def test_a_second_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "turnout.yaml").write_text(f"server: {{ollama_port: {port}}}\n")
+        done = turnout("serve", "--port", "0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"turnout: cannot listen on 127.0.0.1:{port}: address already in use")
+    assert "server.ollama_port" in done.stderr

@@ -1,6 +1,7 @@
 """Ollama's endpoints about models: listed, loaded, shown, pulled, copied, deleted."""
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from tests.fakes.answer import Answer, go_whole, ndjson, text
@@ -89,6 +90,34 @@ def copy(persona: Persona, ask: Ask) -> Answer:
     source = known_model(persona, fields["source"], quote='"')
     persona.models.append(replace(source, name=full_name(fields["destination"])))
     return _EMPTY
+
+
+def create(persona: Persona, ask: Ask) -> Answer:
+    """Out of a model that is there, or of files whose blobs are."""
+    fields = native_fields(ask)
+    files = fields.get("files") or {}
+    if not fields.get("from") and not files:
+        raise Refusal(400, "neither 'from' or 'files' was specified")
+    if not all(digest in persona.blobs for digest in files.values()):
+        raise Refusal(400, "blob not found")
+    persona.models.append(FakeModel(full_name(fields["model"])))
+    return ndjson([{"status": "writing manifest"}, {"status": "success"}], ending=1)
+
+
+def has_blob(persona: Persona, ask: Ask) -> Answer:
+    return text("", status=200 if _digest(ask) in persona.blobs else 404)
+
+
+def take_blob(persona: Persona, ask: Ask) -> Answer:
+    wanted, got = _digest(ask), f"sha256:{sha256(ask.raw).hexdigest()}"
+    if got != wanted:
+        raise Refusal(400, f'digest mismatch, expected "{wanted}", got "{got}"')
+    persona.blobs[wanted] = ask.raw
+    return text("", status=201)
+
+
+def _digest(ask: Ask) -> str:
+    return ask.path.removeprefix("/api/blobs/")
 
 
 def _listed(model: FakeModel) -> dict[str, Any]:

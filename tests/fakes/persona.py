@@ -75,6 +75,7 @@ class Persona:
         self.load_s: float | None = None
         """With a number, ollama keeps one model loaded: another one takes so long first, and is noted in `loads`."""
         self.loads: list[str] = []
+        self.blobs: dict[str, bytes] = {}
         self.journal = Journal()
         self.vocabulary = Vocabulary()
         self._rng = random.Random(0)

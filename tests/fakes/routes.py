@@ -30,6 +30,7 @@ _OLLAMA: Table = {
     ("POST", "/api/show"): ollama_library.show,
     ("POST", "/api/pull"): ollama_library.pull,
     ("POST", "/api/copy"): ollama_library.copy,
+    ("POST", "/api/create"): ollama_library.create,
     ("DELETE", "/api/delete"): ollama_library.delete,
     ("POST", "/api/chat"): ollama_routes.chat,
     ("POST", "/api/generate"): ollama_routes.generate,
@@ -92,6 +93,8 @@ def respond(persona: Persona, ask: Ask) -> Answer:
     route = table.get((method, ask.path))
     if route is not None:
         return route(persona, ask)
+    if persona.flavour == "ollama" and ask.path.startswith("/api/blobs/"):
+        return ollama_library.take_blob(persona, ask) if method == "POST" else ollama_library.has_blob(persona, ask)
     one_model = method == "GET" and ask.path.startswith("/v1/models/")
     if one_model and persona.flavour == "claude":
         return claude_routes.one_model(persona, ask)

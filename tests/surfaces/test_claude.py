@@ -207,10 +207,10 @@ async def test_an_overload_told_in_band_before_content_is_answered_by_the_next_t
 
 
 def test_claude_is_a_backend_where_its_key_is_in_the_environment():
-    found = places({"ANTHROPIC_API_KEY": "sk-ant-1"}, own_port=7070)
+    found = places({"ANTHROPIC_API_KEY": "sk-ant-1"}, own_ports={7070})
     assert (found["claude"].type, found["claude"].url) == ("claude", "https://api.anthropic.com")
     assert "claude" not in guessed(found)
-    assert "claude" not in places({"ANTHROPIC_API_KEY": " "}, own_port=7070)
+    assert "claude" not in places({"ANTHROPIC_API_KEY": " "}, own_ports={7070})
 
 
 def test_an_address_of_claude_may_be_left_out_or_be_another():

@@ -24,6 +24,8 @@ from router.canonical.events import (
 )
 from router.dialects import ndjson
 from router.dialects.failures import UNREADABLE, read_in_band
+from router.dialects.model_name import Renamer, with_fields
+from router.dialects.ollama.names import GENERATE, NAME
 from router.dialects.undecoded import ABSENT, given
 from router.errors import BackendFailed, RouterError, StreamBroken
 
@@ -127,19 +129,38 @@ class _Reader:
         events.append(Ended())
 
 
+class _Shown:
+    """What is forwarded of a line to a client of Ollama's: it names the model `shown`, in the shape of `dialect`."""
+
+    def __init__(self, shown: str, dialect: str | None) -> None:
+        self._shown = shown
+        self._dialect = dialect
+        self._renamed = Renamer(shown)
+
+    def __call__(self, raw: bytes, line: _Line) -> bytes:
+        if self._dialect is None:
+            return b""
+        if self._dialect == GENERATE and (said := line.message) is not None:
+            generated = {"message": None, "response": said.content or "", "thinking": said.thinking or None}
+            return with_fields(raw, {"model": self._shown, **generated})
+        return self._renamed(raw, line.model)
+
+
 class StreamDecoder:
     """Reads one streamed answer of `/api/chat` or `/api/generate`.
 
-    `shown` is the model name that the client is told.
+    `shown` is the model name that the client is told, `dialect` the shape that its lines are forwarded in; with None
+    they are not.
     """
 
     failure: RouterError | None
 
-    def __init__(self, shown: str) -> None:
+    def __init__(self, shown: str, dialect: str | None = NAME) -> None:
         self.failure = None
         self._cutter = ndjson.Cutter()
         self._reader = _Reader(shown)
         self._shown = shown
+        self._told = _Shown(shown, dialect)
         self._ended = False
         self._body: list[bytes] = []
 
@@ -188,11 +209,12 @@ class StreamDecoder:
                 self.failure = StreamBroken(_error_text(line.error))
                 break
             self._ended = line.done
-            frames.append(Frame(raw + b"\n", self._reader.events(line)))
+            told = self._told(raw, line)
+            frames.append(Frame(told and told + b"\n", self._reader.events(line)))
         return frames
 
 
-def decode_whole(body: bytes, shown: str) -> Frame:
+def decode_whole(body: bytes, shown: str, dialect: str | None = NAME) -> Frame:
     """A whole answer of the same; raises BackendFailed for anything else or for one that says `done: false`."""
     try:
         line = _DECODER.decode(body)
@@ -202,7 +224,7 @@ def decode_whole(body: bytes, shown: str) -> Frame:
         raise BackendFailed(_error_text(line.error))
     if not line.done:
         raise BackendFailed("the backend gave up in the middle of the answer")
-    return Frame(body, _Reader(shown).events(line))
+    return Frame(_Shown(shown, dialect)(body, line), _Reader(shown).events(line))
 
 
 def decode_embeddings(body: bytes, expected: int, *, dropped: tuple[str, ...] = ()) -> Vectors:

@@ -38,6 +38,8 @@ def _rendered(request: CompletionRequest, prompt: str, model: str, *, profile: P
         body["suffix"] = request.suffix
     else:
         body["raw"] = True
+    if request.response_format is not None and request.response_format.kind != "text":
+        body["format"] = request.response_format.schema or "json"
     if body.pop("think", None) and request.extras.get("think"):
         dropped.append("think")
     return Rendered(msgspec.json.encode(body), tuple(dropped))

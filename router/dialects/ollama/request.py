@@ -20,10 +20,9 @@ from router.canonical.request import (
 )
 from router.dialects.alias_options import CLAUDE_OPTIONS, CONTEXT_OPTION, RUNNER_OPTIONS, client_options, pinned_options
 from router.dialects.failures import UNREADABLE
+from router.dialects.ollama.names import OWN
 from router.dialects.undecoded import given
 from router.errors import InvalidParameter, UnsupportedParameter
-
-NAME = "ollama"
 
 _OPTION_NAMES = {"max_tokens": "num_predict", "max_completion_tokens": "num_predict"}
 _TOP_LEVEL = frozenset({"keep_alive", "think", "truncate", "shift"})
@@ -39,7 +38,8 @@ _EFFORTS: Mapping[str, bool | str] = {
     "xhigh": "max",
     "max": "max",
 }
-_EMBED_FIELDS = frozenset({"model", "input", "encoding_format", "dimensions"})
+_EMBED_FIELDS = frozenset({"model", "input", "prompt", "encoding_format", "dimensions"})
+_OWN_EMBED = frozenset({"keep_alive", "options", "truncate"})
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _SECONDS = re.compile(r"^-?\d+(\.\d+)?$")
 
@@ -108,17 +108,45 @@ def render_embed(request: EmbedRequest, model: str, profile: Profile) -> Rendere
     body: dict[str, Any] = {"model": model, "input": request.inputs[0] if single else request.inputs}
     if request.dimensions is not None:
         body["dimensions"] = request.dimensions
-    if profile.options.get("keep_alive") is not None:
-        body["keep_alive"] = _duration(profile.options["keep_alive"])
+    own = _own_embed_fields(request)
+    keep_alive = own.get("keep_alive", profile.options.get("keep_alive"))
+    if keep_alive is not None:
+        body["keep_alive"] = _duration(keep_alive)
     pinned = pinned_options(profile)
-    pinned.pop("shift", None)
-    options = {**cast("dict[str, Any]", profile.options.get("options") or {}), **pinned}
+    asked = {
+        key: value for key, value in client_options(own).items() if key not in RUNNER_OPTIONS - profile.client_options
+    }
+    options = {**cast("dict[str, Any]", profile.options.get("options") or {}), **pinned, **asked}
     options.pop("shift", None)
     if options:
         body["options"] = options
-    body["truncate"] = profile.truncate or bool(profile.options.get("truncate", False))
-    dropped = tuple(key for key, raw in request.wire.fields.items() if key not in _EMBED_FIELDS and given(raw))
+    allowed = profile.truncate or bool(profile.options.get("truncate", False))
+    body["truncate"] = allowed and own.get("truncate") is not False
+    known = _EMBED_FIELDS | own.keys()
+    dropped = tuple(key for key, raw in request.wire.fields.items() if key not in known and given(raw))
     return Rendered(msgspec.json.encode(body), dropped)
+
+
+def render_keep(model: str, profile: Profile, keep_alive: float | str | None) -> bytes:
+    """The body of `/api/generate` that loads a model as the alias wants it, or lets it go, and asks nothing."""
+    body: dict[str, Any] = {"model": model, "stream": False}
+    pinned = pinned_options(profile)
+    if (shift := pinned.pop("shift", None)) is not None:
+        body["shift"] = shift
+    if pinned:
+        body["options"] = pinned
+    stays = profile.options.get("keep_alive") if keep_alive is None else keep_alive
+    if stays is not None:
+        body["keep_alive"] = _duration(stays)
+    return msgspec.json.encode(body)
+
+
+def _own_embed_fields(request: EmbedRequest) -> dict[str, Any]:
+    """What a client of Ollama's says beside OpenAI's fields."""
+    if request.wire.dialect not in OWN:
+        return {}
+    fields = request.wire.fields
+    return {key: msgspec.json.decode(fields[key]) for key in _OWN_EMBED & fields.keys() if given(fields[key])}
 
 
 def _refuse(request: ChatRequest, capabilities: frozenset[str] | None) -> None:
@@ -327,11 +355,12 @@ def _think(
 ) -> None:
     """Sets `think` when the model is known to think; an effort for any other is dropped and said so."""
     effort = request.reasoning_effort
+    own = request.extras.get("think") if request.wire.dialect in OWN else None
     thinks = capabilities is not None and "thinking" in capabilities
     if effort is not None:
         if effort not in _EFFORTS:
             raise InvalidParameter(f"reasoning_effort must be one of {', '.join(_EFFORTS)}", param="reasoning_effort")
-        level = _EFFORTS[effort]
+        level = _EFFORTS[effort] if own is None else own
         if thinks or (capabilities is None and level is False):
             body["think"] = level if level != "max" or knows_max else "high"
         elif level is not False:

@@ -1,7 +1,7 @@
 """OpenAI's chat completions, as clients send and as backends speak it."""
 
 from router.dialects.openai_answer import render_error
-from router.dialects.openai_chat.compose import spoken
+from router.dialects.openai_chat.compose import spoken, unspoken
 from router.dialects.openai_chat.decode import StreamDecoder, decode_whole
 from router.dialects.openai_chat.encode import Encoder
 from router.dialects.openai_chat.ids import NAME
@@ -21,4 +21,5 @@ __all__ = [
     "render_request",
     "sent_options",
     "spoken",
+    "unspoken",
 ]

@@ -1,6 +1,6 @@
 """Chat requests of other dialects, told in this one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from router.canonical.request import (
     ToolChoice,
     Wire,
 )
+from router.dialects.alias_options import OLLAMA_OPTIONS, client_options
 from router.dialects.failures import UNREADABLE
 from router.dialects.openai_chat.ids import NAME
 from router.errors import InvalidParameter, UnsupportedParameter
@@ -31,22 +32,24 @@ _EMPTY_SCHEMA: Mapping[str, Any] = {"type": "object", "properties": {}}
 _UNTHINKING = {"enable_thinking": False}
 
 
-def spoken(request: ChatRequest, *, templated: bool = False) -> ChatRequest:
+def spoken(request: ChatRequest, *, templated: bool = False, native: Container[str] = ()) -> ChatRequest:
     """The request with a body of this dialect; one that has it already is left alone.
 
-    With `templated`, a wish not to think is told to the chat template, as llama.cpp wants it. Raises
-    UnsupportedParameter for what this dialect has no words for.
+    With `templated`, a wish not to think is told to the chat template, as llama.cpp wants it. `native` are the
+    options of Ollama that the backend knows as well. Raises UnsupportedParameter for what has no words here.
     """
     if request.wire.dialect == NAME:
         return request
     try:
-        fields = {key: Raw(msgspec.json.encode(value)) for key, value in _fields(request, templated=templated)}
+        fields = {
+            key: Raw(msgspec.json.encode(value)) for key, value in _fields(request, templated=templated, native=native)
+        }
     except (*UNREADABLE, OverflowError):
         raise InvalidParameter("the request holds JSON that the backend could not read") from None
     return replace(request, wire=Wire(NAME, fields))
 
 
-def _fields(request: ChatRequest, *, templated: bool) -> Iterator[tuple[str, Any]]:
+def _fields(request: ChatRequest, *, templated: bool, native: Container[str]) -> Iterator[tuple[str, Any]]:
     yield "model", request.model
     yield "messages", _messages(request.messages)
     if request.stream:
@@ -63,7 +66,25 @@ def _fields(request: ChatRequest, *, templated: bool) -> Iterator[tuple[str, Any
             yield "chat_template_kwargs", _UNTHINKING
     if request.user:
         yield "user", request.user
-    yield from request.extras.items()
+    yield from _native(request, native)
+
+
+def unspoken(request: ChatRequest, native: Container[str] = ()) -> tuple[str, ...]:
+    """What a request of another dialect says that a backend of this one is not told."""
+    if request.wire.dialect == NAME:
+        return ()
+    return (*request.unsupported, *(key for key in client_options(_foreign(request)) if key not in native))
+
+
+def _native(request: ChatRequest, native: Container[str]) -> Iterator[tuple[str, Any]]:
+    """The extras that are no words of Ollama's alone, and of its options those that the backend knows."""
+    foreign = _foreign(request)
+    yield from ((key, value) for key, value in request.extras.items() if key not in foreign)
+    yield from ((key, value) for key, value in client_options(foreign).items() if key in native)
+
+
+def _foreign(request: ChatRequest) -> dict[str, Any]:
+    return {key: value for key, value in request.extras.items() if key in OLLAMA_OPTIONS}
 
 
 def _sampling(request: ChatRequest) -> Iterator[tuple[str, Any]]:

@@ -11,7 +11,6 @@ from router.canonical.request import Profile
 from router.dialects.alias_options import CLAUDE_OPTIONS, OLLAMA_OPTIONS, client_options
 from router.dialects.openai_completions.ids import NAME
 from router.dialects.undecoded import given
-from router.errors import UnsupportedParameter
 
 _NATIVE = OLLAMA_OPTIONS | CLAUDE_OPTIONS | {"max_completion_tokens"}
 _TRANSLATED = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty")
@@ -21,15 +20,11 @@ _STREAM_OPTIONS = msgspec.json.Decoder(dict[str, Raw] | None)
 
 
 def render_request(request: CompletionRequest, model: str, profile: Profile) -> bytes:
-    """The body for a backend of this dialect; usage is always asked for.
-
-    Raises UnsupportedParameter for a request of another dialect.
-    """
-    if request.wire.dialect != NAME:
-        raise UnsupportedParameter(f"a {request.wire.dialect} request cannot be sent as {NAME} yet")
-    wire = request.wire.fields
+    """The body for a backend of this dialect; usage is always asked for."""
+    is_own = request.wire.dialect == NAME
+    wire: Mapping[str, Any] = request.wire.fields if is_own else _spoken(request)
     fields: dict[str, Any] = {key: raw for key, raw in wire.items() if key not in OLLAMA_OPTIONS}
-    if "options" in request.extras:
+    if not is_own or "options" in request.extras:
         _translate(request, fields)
     for key, value in profile.options.items():
         if key not in _NATIVE and not _has(fields, key):
@@ -45,6 +40,17 @@ def render_request(request: CompletionRequest, model: str, profile: Profile) -> 
         fields.pop("stream", None)
         fields.pop("stream_options", None)
     return msgspec.json.encode(fields)
+
+
+def _spoken(request: CompletionRequest) -> dict[str, Any]:
+    """A request of another dialect, but for how it is to be sampled."""
+    prompts = request.prompts
+    fields: dict[str, Any] = {"prompt": prompts[0] if len(prompts) == 1 else prompts}
+    if request.suffix is not None:
+        fields["suffix"] = request.suffix
+    if request.logprobs:
+        fields["logprobs"] = request.top_logprobs or 0
+    return fields
 
 
 def _translate(request: CompletionRequest, fields: dict[str, Any]) -> None:
