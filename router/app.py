@@ -42,6 +42,7 @@ from router.surfaces.admin.backend_reports import BackendDesk
 from router.surfaces.admin.docs import openapi
 from router.surfaces.admin.routes import api_routes
 from router.surfaces.answering import Answering
+from router.surfaces.capture import Capture, CaptureBook
 from router.surfaces.conversations import Conversations
 from router.surfaces.direct import Direct, routes
 from router.surfaces.drain import Drain
@@ -145,10 +146,11 @@ def build(
         *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage, live=reload.live),
     ]
     at_work = (_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned), reload.running)
-    api = Api(fleet, kept.door, storage, _desk(kept, parts, reload, watch=watch, optional=optional))
+    captured = CaptureBook(partial(_secrets, fleet, reload.live)) if settings.server.capture else None
+    api = Api(fleet, kept.door, storage, captured, _desk(kept, parts, reload, watch=watch, optional=optional))
     app = _litestar(settings, handlers, api=api, lifespan=(_keeping(storage, prober), *at_work))
-    direct = Direct(app, posted, guard=partial(Guard, door=kept.door))
-    served = RequestIds(direct, Recorder(told, arrears, at_once=traced))
+    served = Direct(app, posted, guard=partial(Guard, door=kept.door))
+    served = RequestIds(Capture(served, captured) if captured else served, Recorder(told, arrears, at_once=traced))
     app = telemetry.wrap(served) if telemetry else served
     return Router(app, fleet, prober, drain, tokenizer, arrears, reload, watch, storage)
 
@@ -170,6 +172,14 @@ def _desk(kept: Keeping, parts: Parts, reload: Reload, *, watch: Watch | None, o
     changes = Changes(inventory, kept.storage, reload, watch=watch)
     looks = Looks(parts.fleet, parts.prober, kept.storage, partial(_adapter, discover()))
     return BackendDesk(inventory, changes, looks, parts.fleet, reload.live)
+
+
+def _secrets(fleet: Fleet, live: Live) -> Iterator[str]:
+    """What must not be seen in what is captured."""
+    for key in live.settings.auth.api_keys:
+        yield key.key.get_secret_value()
+    for adapter in (*fleet.adapters.values(), *fleet.leaving.values()):
+        yield from (adapter.config.api_key or "", *adapter.config.headers.values())
 
 
 def _sinks(settings: Settings, storage: Storage | None) -> Iterator[Sink]:

@@ -50,7 +50,7 @@ def place_of(settings: Settings) -> Place | None:
     url = database.url.get_secret_value() if database.url else ""
     if not database.enabled or not (url or folder):
         return None
-    return Place(url, folder, os.environ)
+    return Place(url, folder, os.environ, database.keep_days)
 
 
 class Locks:

@@ -52,6 +52,11 @@ class ServerSettings(Section):
         description="Folder for what is learned while running, such as how models count tokens. `auto`: the user's own "
         "for application data. null: nothing is kept.",
     )
+    capture: bool = Field(
+        default=False,
+        description="Keeps the bodies of the last 50 requests and answers in memory, cut and with secrets hidden, for "
+        "`GET /api/requests`. They are people's words: only to find a fault.",
+    )
     otel: bool = Field(
         default=False,
         description="OpenTelemetry traces over OTLP/HTTP (extra `otel`). The variable `OTEL_EXPORTER_OTLP_ENDPOINT` "
@@ -129,6 +134,13 @@ class DatabaseSettings(Section):
         default=None,
         description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`. Default: `turnout.db` in "
         "`server.data_dir`; without such a folder, none.",
+    )
+    keep_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="How many days records of requests are kept, today not counted; older ones are deleted a few at a "
+        "time. null: all are kept.",
     )
 
     @field_validator("url")

@@ -38,11 +38,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a database is and where its secret key; `folder` None is nowhere, an empty `url` a file in it."""
+    """Where a database is and where its secret key; `folder` None is nowhere, an empty `url` a file in it.
+
+    Usage older than `keep_days` is deleted, if that is said.
+    """
 
     url: str
     folder: Path | None
     environ: Mapping[str, str] = field(repr=False)
+    keep_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,14 @@ class Storage:
         secrets = await asyncio.to_thread(read_keys, self._place.environ, self._place.folder)
         await asyncio.to_thread(import_module, "router.storage.stored")  # takes long
         from router.storage.database import open_database
+        from router.storage.retention import deleting
         from router.storage.seal import Seal
         from router.storage.stored import Stored, opening
 
-        async with open_database(url, Seal(secrets), opening(self._memory, self.usage)) as database:
+        async with (
+            open_database(url, Seal(secrets), opening(self._memory, self.usage)) as database,
+            deleting(database, keep_days=self._place.keep_days),
+        ):
             self._stored = Stored.of(database)
             await self._greet(self._stored)
             self.opened.set()

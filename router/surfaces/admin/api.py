@@ -12,6 +12,7 @@ from router.errors import Forbidden, NotFound, StorageUnavailable, Unauthorized
 from router.relay.fleet import Fleet
 from router.storage.live import Storage
 from router.surfaces.admin.backend_reports import BackendDesk
+from router.surfaces.capture import CaptureBook
 from router.surfaces.door import Door
 from router.surfaces.guard import peer_of
 
@@ -28,6 +29,7 @@ class Api:
     fleet: Fleet
     door: Door
     storage: Storage | None
+    captured: CaptureBook | None
     desk: BackendDesk
 
     @property

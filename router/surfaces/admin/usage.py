@@ -2,7 +2,8 @@
 
 import csv
 import io
-from dataclasses import astuple, fields
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from router.access.principal import Scope
 from router.storage.usage_buffer import UsageRecord
 from router.storage.values import UsageAsked, UsageTotal
 from router.surfaces.admin.api import AnyRequest, api_of, principal_of, require_admin, require_key
+from router.surfaces.capture import Bodies, CaptureBook
 
 EPOCH = date(1970, 1, 1)
 DEFAULT_DAYS = 30
@@ -31,6 +33,13 @@ class UsageReport(Struct):
     since: date
     until: date
     totals: list[UsageTotal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReport(UsageRecord):
+    """A request, and what was sent and answered if that was captured."""
+
+    bodies: Bodies | None
 
 
 class UsageApi(Controller):
@@ -59,15 +68,25 @@ class UsageApi(Controller):
             return Response(_csv(totals, by), media_type="text/csv")
         return Response(UsageReport(by, since, until, totals))
 
-    @get("/api/requests", summary="The last requests, without their content")
-    async def requests(self, request: AnyRequest, limit: Count = 100) -> list[UsageRecord]:
-        stored, (user_id, key_id) = api_of(request).stored, _whose(request)
-        if user_id is not None:
-            keys = [key.id for key in await stored.keys.all(user_id)]
-            return list(await stored.usage.of_key(keys, limit))
-        if key_id is not None:
-            return list(await stored.usage.of_key([key_id], limit))
-        return list(await stored.usage.latest(limit))
+    @get("/api/requests", summary="The last requests; their content only where the settings have it captured")
+    async def requests(self, request: AnyRequest, limit: Count = 100) -> list[RequestReport]:
+        captured = api_of(request).captured
+        return [_report(record, captured) for record in await _last(request, limit)]
+
+
+async def _last(request: AnyRequest, limit: int) -> Sequence[UsageRecord]:
+    stored, (user_id, key_id) = api_of(request).stored, _whose(request)
+    if user_id is not None:
+        keys = [key.id for key in await stored.keys.all(user_id)]
+        return await stored.usage.of_key(keys, limit)
+    if key_id is not None:
+        return await stored.usage.of_key([key_id], limit)
+    return await stored.usage.latest(limit)
+
+
+def _report(record: UsageRecord, captured: CaptureBook | None) -> RequestReport:
+    bodies = captured.find(record.key_id, record.request_id) if captured else None
+    return RequestReport(**asdict(record), bodies=bodies)
 
 
 def _whose(request: AnyRequest) -> tuple[str | None, str | None]:
