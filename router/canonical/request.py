@@ -149,7 +149,10 @@ class Profile(Struct, frozen=True):
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):
-    """A chat completion. `unsupported` names top-level fields that only a backend of the same dialect understands."""
+    """A chat completion. `unsupported` names top-level fields that only a backend of the same dialect understands.
+
+    `limit_is_formal` is whether the client had to say an output limit: then no room for so much is asked for.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -165,6 +168,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     n: int = 1
     logprobs: bool = False
     top_logprobs: int | None = None
+    limit_is_formal: bool = False
     unsupported: tuple[str, ...] = ()
     extras: Mapping[str, Any] = msgspec.field(default_factory=dict[str, Any])
     task: str | None = None

@@ -126,7 +126,7 @@ def asked_window(request: ChatRequest, profile: Profile) -> int | None:
 def answer_limit(request: ChatRequest, profile: Profile) -> int | None:
     """How long an answer the client itself asks for; no longer than the alias lets it be."""
     asked = request.sampling.max_tokens
-    if asked is None or asked < 0:
+    if asked is None or asked < 0 or request.limit_is_formal:
         return None
     return asked if profile.max_tokens is None else min(asked, profile.max_tokens)
 

@@ -77,8 +77,26 @@ def test_what_follows_the_end_marker_is_not_read():
     assert sent(event_stream(delta("Hi"), delta(finish="stop"), "[DONE]", delta("more")))[-1] == "[DONE]"
 
 
-def test_a_stream_without_role_id_or_model_passes_as_it_is():
-    bare = {"choices": [{"delta": {"content": "Hi"}}]}
+@pytest.mark.parametrize("missing", ["id", "object", "index", "all"])
+def test_what_a_strict_client_cannot_do_without_is_added(missing):
+    """OpenAI's stream helper wants all of a chunk, Zed the index of each choice."""
+    chunks = [delta("Hi"), delta(" there"), delta(finish="stop")]
+    for chunk in chunks:
+        if missing == "all":
+            chunk.update({"choices": [{"delta": chunk["choices"][0]["delta"], "finish_reason": None}]})
+        for key in ("id", "object", "model", "created") if missing == "all" else (missing,):
+            (chunk["choices"][0] if key == "index" else chunk).pop(key)
+    *told, end = sent(event_stream(*chunks, "[DONE]"))
+    assert end == "[DONE]"
+    assert {chunk["object"] for chunk in told} == {"chat.completion.chunk"}
+    assert len({(chunk["id"], chunk["model"], chunk["created"]) for chunk in told}) == 1
+    assert {choice["index"] for chunk in told for choice in chunk["choices"]} == {0}
+    assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in told) == "Hi there"
+    assert told[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_stream_without_role_or_model_passes_as_it_is():
+    bare = {"id": "c1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     assert sent(event_stream(bare, "[DONE]"))[0] == bare
 
 

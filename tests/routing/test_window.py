@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from router.canonical.adapter import ContextRules
 from router.canonical.models import ModelInfo, Probe
@@ -58,6 +59,7 @@ def test_an_answer_is_as_long_as_the_client_wants_and_the_alias_allows():
     assert answer_limit(request(50), Profile(max_tokens=100)) == 50
     assert answer_limit(request(500), Profile(max_tokens=100)) == 100
     assert answer_limit(request(500), Profile()) == 500
+    assert answer_limit(replace(request(500), limit_is_formal=True), Profile()) is None
 
 
 def need(prompt: int, answer: int | None = None, margin: float = 0.15) -> Need:

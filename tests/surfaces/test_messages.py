@@ -142,6 +142,15 @@ async def test_an_over_long_prompt_is_told_in_the_words_that_claude_code_knows(a
         assert error["message"].startswith("prompt is too long")
 
 
+@pytest.mark.parametrize("flavour", ["ollama", "llama_cpp"])
+async def test_an_output_limit_that_the_format_demands_asks_for_no_room(anyio_backend, flavour):
+    """Claude Code says 32000 to every model."""
+    async with serving(flavour) as (fake, r):
+        response = await r.client.post(MESSAGES, json=said("m", max_tokens=32_000))
+        assert response.status_code == 200, response.text
+        assert len(fake.requests) == 1
+
+
 async def test_a_missing_key_an_unknown_route_and_a_wrong_method_have_anthropics_shape(anyio_backend):
     async with serving("openai") as (_, r):
         response = await r.client.post(f"{MESSAGES}/batches", json={})

@@ -145,6 +145,29 @@ async def test_a_stream_over_a_claude_that_only_answers_whole(anyio_backend):
     assert fake.requests[0].json["stream"] is False
 
 
+def _named(fake: FakeBackend, model: str) -> dict[str, Any]:
+    return {"backends": backends({"claude": fake}, api_key="k", models=[model])}
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "goes"),
+    [
+        ("claude-sonnet-4-5", "2023-06-01", True),
+        ("claude-sonnet-4-5", "2026-10-21", False),
+        ("claude-sonnet-5", "2023-06-01", False),
+        ("claude-unheard-of", "2023-06-01", True),
+    ],
+)
+async def test_a_temperature_goes_only_where_it_is_not_refused(anyio_backend, model, version, goes):
+    async with FakeBackend([FakeModel(model)], flavour="claude") as fake, running(_named(fake, model)) as r:
+        body = said(model, temperature=1, top_k=5)
+        response = await r.client.post(MESSAGES, json=body, headers={"anthropic-version": version})
+    assert ("temperature" in fake.requests[0].json, "top_k" in fake.requests[0].json) == (goes, goes)
+    if not goes:
+        assert response.status_code == 200, response.text
+        assert response.headers["x-turnout-dropped"] == "temperature, top_k"
+
+
 async def test_an_alias_limits_the_output_of_claude_too(anyio_backend):
     async with FakeBackend([FakeModel(CLAUDE_MODEL)], flavour="claude") as fake:
         models = alias("m", f"claude/{CLAUDE_MODEL}", max_tokens=10)

@@ -118,6 +118,7 @@ def parse_request(body: bytes, headers: Mapping[str, str] | None = None) -> Chat
         response_format=_response_format(asked),
         reasoning_effort=_effort(asked),
         extras={} if asked.top_k is None else {"top_k": asked.top_k},
+        limit_is_formal=True,
         unsupported=(*_unsupported(fields), *_served_tools(asked)),
         user=asked.metadata.user_id if asked.metadata else None,
     )

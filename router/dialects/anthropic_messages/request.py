@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct
 
-from router.canonical.request import ChatRequest, Profile, Tool
+from router.canonical.request import ChatRequest, Profile, Tool, Wire
 from router.dialects.anthropic_messages import thinking
 from router.dialects.anthropic_messages.blocks import Block
 from router.dialects.anthropic_messages.conversation import Conversation
@@ -20,6 +20,10 @@ from router.errors import BackendFailed, InvalidParameter, UnsupportedParameter,
 DEFAULT_MAX_TOKENS = 8_192
 MAX_UNSTREAMED = 21_333
 """More tokens than this may take over 10 minutes, which Anthropic's SDK refuses to wait for in silence."""
+
+SAMPLING = ("temperature", "top_p", "top_k")
+SAMPLING_VERSION = "2023-06-01"
+"""Newer models refuse to be told how to sample, and so does every model in newer versions of the format."""
 
 JSON_RULE = "Answer with one JSON object and nothing else: no explanation, no code fence."
 
@@ -69,8 +73,13 @@ def render_request(
 
 def _passed_on(request: ChatRequest, model: str, profile: Profile, *, traits: Traits, with_reasoning: bool) -> Rendered:
     limit = output_limit(request, profile, traits)
+    may_sample = traits.takes_sampling and request.wire.headers.get("anthropic-version") == SAMPLING_VERSION
+    dropped = () if may_sample else tuple(name for name in SAMPLING if name in request.wire.fields)
+    if dropped:
+        kept = {key: raw for key, raw in request.wire.fields.items() if key not in dropped}
+        request = msgspec.structs.replace(request, wire=Wire(NAME, kept, request.wire.headers))
     body, is_signed = passed_on(request, model, profile, max_tokens=limit, with_reasoning=with_reasoning)
-    return Rendered(body, request.stream, is_signed=is_signed)
+    return Rendered(body, request.stream, dropped, is_signed=is_signed)
 
 
 def output_limit(request: ChatRequest, profile: Profile, traits: Traits) -> int:

@@ -37,6 +37,11 @@ class Traits(Struct, frozen=True, kw_only=True):
     context_length: int = 1_000_000
     max_tokens: int = 128_000
 
+    @property
+    def takes_sampling(self) -> bool:
+        """Whether it can be told a temperature, in the older version of the format."""
+        return self.prefills or "enabled" in self.thinking
+
 
 _NEWEST = Traits(forces_tools=False, takes_system_inside=True)
 _FIFTH = Traits(takes_system_inside=True)

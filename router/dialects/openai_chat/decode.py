@@ -27,6 +27,7 @@ from router.dialects.undecoded import ABSENT, check_object, check_text, given
 from router.errors import BackendFailed, RouterError, StreamBroken
 
 DONE = b"[DONE]"
+_INDEX = b'"index"'
 
 
 class _Timings(Struct, gc=False):
@@ -99,6 +100,7 @@ class StreamDecoder:
         self._started = False
         self._ended = False
         self._untouched = True
+        self._forwards: bool | None = None
         self._body = bytearray()
         self._open: set[int] = set()
         self._finished: set[int] = set()
@@ -155,7 +157,7 @@ class StreamDecoder:
         frames: list[Frame] = []
         at, count = 0, len(events)
         while at < count and not self._ended and self.failure is None:
-            if self._started:
+            if self._forwards:
                 at = self._plain_run(events, at, frames)
                 if at == count:
                     break
@@ -212,6 +214,8 @@ class StreamDecoder:
         if (failure := _reported(chunk, text)) is not None:
             self.failure = StreamBroken(failure)
             return ()
+        if self._forwards is None and chunk.choices:
+            self._forwards = chunk.id is not None and chunk.object is not None and _INDEX in event
         events, whole = self._events(chunk)
         if chunk.usage is None:
             return (Frame(self._forwarded(event, text, chunk) if whole else b"", tuple(events)),)
@@ -219,11 +223,17 @@ class StreamDecoder:
         if not chunk.choices:
             counted = Frame(self._forwarded(event, text, chunk), (usage,))
             return (Frame(b"", tuple(events)), counted) if events else (counted,)
-        raw = b"data: " + with_fields(text, {"usage": None, "model": self._shown}) + b"\n\n" if whole else b""
+        is_whole = whole and self._forwards is not False
+        raw = b"data: " + with_fields(text, {"usage": None, "model": self._shown}) + b"\n\n" if is_whole else b""
         return (Frame(raw, tuple(events)), Frame(b"", (usage,)))
 
     def _forwarded(self, event: bytes, text: bytes, chunk: _Chunk) -> bytes:
-        """The event with the model's name changed; one of several lines is written anew if it has to be."""
+        """The event with the model's name changed; one of several lines is written anew if it has to be.
+
+        Nothing of a server that leaves out what strict clients cannot do without: id, object, and the choice's index.
+        """
+        if self._forwards is False:
+            return b""
         if b"\n" not in event:
             return self._renamed(event, chunk.model) + b"\n\n"
         if chunk.model is None or chunk.model == self._shown:
