@@ -25,11 +25,11 @@ RouterError                          status  code
 |  |- TooManyTokens                  429     rate_limit_exceeded
 |  `- BudgetSpent                    429     insufficient_quota
 |- NotFound                          404     not_found
-|- UnknownRoute                      404     unknown_route
+|  |- UnknownRoute                   404     unknown_route
+|  |- UnknownModel                   404     model_not_found
+|  |- UnknownResponse                404     response_not_found
+|  `- UnknownBackend                 404     backend_not_found
 |- WrongMethod                       405     method_not_allowed
-|- UnknownModel                      404     model_not_found
-|- UnknownResponse                   404     response_not_found
-|- UnknownBackend                    404     backend_not_found
 |- QueueShareExhausted               429     rate_limit_exceeded      next target is tried
 |- InternalError                     500     internal_error
 |- Unavailable                       503     unavailable
@@ -225,17 +225,15 @@ class BudgetSpent(LimitReached):
 
 
 class NotFound(RouterError):
-    """A stored thing with that id is not there, or is not the caller's to see."""
+    """It is not there, or not the caller's to see."""
 
     status = 404
     code = "not_found"
     kind = "invalid_request_error"
 
 
-class UnknownRoute(RouterError):
-    status = 404
+class UnknownRoute(NotFound):
     code = "unknown_route"
-    kind = "invalid_request_error"
 
 
 class WrongMethod(RouterError):
@@ -244,24 +242,18 @@ class WrongMethod(RouterError):
     kind = "invalid_request_error"
 
 
-class UnknownModel(RouterError):
-    status = 404
+class UnknownModel(NotFound):
     code = "model_not_found"
-    kind = "invalid_request_error"
 
 
-class UnknownResponse(RouterError):
+class UnknownResponse(NotFound):
     """A response that was never made here, or is kept no longer."""
 
-    status = 404
     code = "response_not_found"
-    kind = "invalid_request_error"
 
 
-class UnknownBackend(RouterError):
-    status = 404
+class UnknownBackend(NotFound):
     code = "backend_not_found"
-    kind = "invalid_request_error"
 
 
 class QueueShareExhausted(RouterError):
