@@ -10,6 +10,7 @@ from router.commands.shared import fail, terminal
 
 if TYPE_CHECKING:
     import httpx
+    from rich.table import Table
 
 URL, KEY = "TURNOUT_URL", "TURNOUT_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:7070"
@@ -19,8 +20,23 @@ REFUSED, UNREACHABLE = 1, 3
 """Exit statuses: the router said no, or there is none."""
 
 
+class RouterGone(Exception):
+    """Nobody answers at the address; the message says so to a person."""
+
+
 def ask(method: str, path: str, **sent: Any) -> Any:
-    """The router's answer as plain values, None for an empty one; a refusal is the end of the command."""
+    """As `asked`; a router that does not answer is the end of the command, too."""
+    try:
+        return asked(method, path, **sent)
+    except RouterGone as gone:
+        fail(str(gone), status=UNREACHABLE)
+
+
+def asked(method: str, path: str, **sent: Any) -> Any:
+    """The router's answer as plain values, None for an empty one; a refusal is the end of the command.
+
+    Raises RouterGone.
+    """
     import httpx
 
     url = os.environ.get(URL, "").strip() or DEFAULT_URL
@@ -29,7 +45,7 @@ def ask(method: str, path: str, **sent: Any) -> Any:
     try:
         response = httpx.request(method, url.rstrip("/") + path, headers=headers, timeout=TIMEOUT_S, **sent)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        fail(f"no router answers at {url} ({type(error).__name__}); set {URL}", status=UNREACHABLE)
+        raise RouterGone(f"no router answers at {url} ({type(error).__name__}); set {URL}") from None
     if not response.is_success:
         fail(_refusal(response), status=REFUSED)
     return response.json() if response.content else None
@@ -40,13 +56,18 @@ def show(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
+    terminal().print(table(rows, columns))
+
+
+def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> "Table":
+    """Some columns of each row."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*(column.replace("_", " ") for column in columns), box=None, header_style="bold")
+    drawn = Table(*(column.replace("_", " ") for column in columns), box=None, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(_told(row[column])) for column in columns))
-    terminal().print(table)
+        drawn.add_row(*(Text(_told(row[column])) for column in columns))
+    return drawn
 
 
 def _told(value: Any) -> str:
