@@ -16,6 +16,7 @@ import rich_click as click
 from pydantic import ValidationError
 
 from router import __version__
+from router.commands.backends import backends
 from router.commands.db import db
 from router.commands.looking import queue, usage
 from router.commands.people import keys, users
@@ -37,7 +38,7 @@ def main() -> None:
     """One OpenAI-compatible address in front of the models you already have."""
 
 
-for command in (db, users, keys, usage, queue):
+for command in (db, backends, users, keys, usage, queue):
     main.add_command(command)
 
 

@@ -1,18 +1,33 @@
 """A router with a database, an admin, two users and a key of each kind."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 
 import httpx
 import pytest
 
 from router.access.principal import Scope
+from router.config import parse
+from router.config_watch import Source
+from router.keeping import keeping_of
 from router.storage.stored import Stored
 from router.storage.values import KeyTerms
 from tests.fakes import FakeBackend
 from tests.running import RunningRouter, running
 from tests.surfaces.asking import alias, backends
+
+WRITTEN = """\
+# what stands on the desk
+server: {{port: 0, data_dir: {folder}}}
+backends:
+  desk:
+    type: openai  # the old one
+    url: {url}
+    api_key: planted-file-secret
+models:
+  coder: {{targets: [desk/fake-chat]}}
+"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,24 @@ async def office(fake, tmp_path) -> AsyncIterator[Office]:
         "auth": {"trusted_proxies": ["127.0.0.1"]},
     }
     async with running(config) as r:
+        yield await opened(r)
+
+
+@pytest.fixture
+async def lab(anyio_backend) -> AsyncIterator[FakeBackend]:
+    async with FakeBackend(flavour="ollama", reply="I am lab.") as lab:
+        yield lab
+
+
+@pytest.fixture
+async def filed(fake, tmp_path) -> AsyncIterator[Office]:
+    """An office whose settings come from a file."""
+    file = tmp_path / "turnout.yaml"
+    text = WRITTEN.format(url=fake.url, folder=tmp_path / "data")
+    file.write_text(text, encoding="utf-8")
+    settings = parse(text, source="turnout.yaml", environ={})
+    keeping = replace(keeping_of(settings), source=Source(file, {}, text, settings))
+    async with running(settings.model_dump(exclude_unset=True), keeping=keeping) as r:
         yield await opened(r)
 
 

@@ -1,15 +1,11 @@
 """`/api/backends`: what there is, adding, changing, removing, looking; in the database and in the settings file."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
 from router.config import parse
-from router.config_watch import Source
-from router.keeping import keeping_of
-from tests.api.conftest import Office, opened
+from tests.api.conftest import Office
 from tests.fakes import FakeBackend, Faults
 from tests.running import running
 from tests.surfaces.asking import asked, backends, calling, error_of, eventually, streamed
@@ -18,35 +14,6 @@ pytestmark = pytest.mark.anyio
 
 CHAT = "/v1/chat/completions"
 SECRET = "planted-upstream-secret"
-WRITTEN = """\
-# what stands on the desk
-server: {{port: 0, data_dir: {folder}}}
-backends:
-  desk:
-    type: openai  # the old one
-    url: {url}
-    api_key: planted-file-secret
-models:
-  coder: {{targets: [desk/fake-chat]}}
-"""
-
-
-@pytest.fixture
-async def lab(anyio_backend) -> AsyncIterator[FakeBackend]:
-    async with FakeBackend(flavour="ollama", reply="I am lab.") as lab:
-        yield lab
-
-
-@pytest.fixture
-async def filed(fake, tmp_path) -> AsyncIterator[Office]:
-    """An office whose settings come from a file."""
-    file = tmp_path / "turnout.yaml"
-    text = WRITTEN.format(url=fake.url, folder=tmp_path / "data")
-    file.write_text(text, encoding="utf-8")
-    settings = parse(text, source="turnout.yaml", environ={})
-    keeping = replace(keeping_of(settings), source=Source(file, {}, text, settings))
-    async with running(settings.model_dump(exclude_unset=True), keeping=keeping) as r:
-        yield await opened(r)
 
 
 def new(lab: FakeBackend, **more: object) -> dict[str, object]:

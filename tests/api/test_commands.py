@@ -1,4 +1,4 @@
-"""`turnout users`, `keys`, `usage` and `queue` against a running router."""
+"""`turnout backends`, `users`, `keys`, `usage` and `queue` against a running router."""
 
 import asyncio
 import json
@@ -14,6 +14,15 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def run(office, monkeypatch):
+    return running_as_admin(office, monkeypatch)
+
+
+@pytest.fixture
+def run_filed(filed, monkeypatch):
+    return running_as_admin(filed, monkeypatch)
+
+
+def running_as_admin(office, monkeypatch):
     monkeypatch.setenv("TURNOUT_URL", office.r.url)
     monkeypatch.setenv("TURNOUT_API_KEY", office.keys["admin"]["x-api-key"])
 
@@ -53,9 +62,46 @@ async def test_the_queue_is_shown(run):
     assert await run("queue") == (0, "0 waiting, 0 in flight\n")
 
 
+async def test_a_backend_is_added_tested_listed_and_removed(office, run, lab, monkeypatch):
+    monkeypatch.setenv("TURNOUT_BACKEND_KEY", "planted-upstream-secret")
+    status, said = await run("backends", "add", "lab", "ollama", lab.url, "--max-parallel", "2", "--json")
+    assert (status, json.loads(said)[0]["options"], "planted" in said) == (0, {"max_parallel": 2}, False)
+    status, said = await run("backends", "test", "lab")
+    assert (status, "lab is connected" in said, "2 models" in said) == (0, True, True), said
+    status, said = await run("backends", "models", "lab", "--refresh", "--json")
+    assert "llama3.2:latest" in [model["name"] for model in json.loads(said)]
+    assert await run("backends", "select", "lab", "llama3.2") == (0, "")
+    status, said = await run("backends", "list", "--json")
+    assert {each["name"]: each["selected_model"] for each in json.loads(said)} == {
+        "desk": None,
+        "lab": "llama3.2:latest",
+    }
+    assert "lab" in (await run("backends", "list"))[1]
+    assert await run("backends", "remove", "lab") == (0, "")
+    assert "lab" not in office.r.router.fleet.adapters
+
+
+async def test_a_backend_that_cannot_be_used_is_told_with_its_mend_and_an_exit_status(run):
+    await run("backends", "add", "gone", "openai", "http://127.0.0.1:9")
+    status, said = await run("backends", "test", "gone")
+    assert (status, "nothing listens" in said, "backends.gone.url" in said) == (1, True, True), said
+
+
+async def test_a_change_of_the_file_is_shown(filed, run_filed, lab, tmp_path):
+    status, said = await run_filed("backends", "add", "lab", "ollama", lab.url, "--write-file")
+    assert (status, "+  lab:" in said, "turnout.yaml.bak" in said) == (0, True, True), said
+    status, said = await run_filed("backends", "remove", "lab", "--write-file")
+    assert (status, "-  lab:" in said) == (0, True), said
+    assert "lab" not in (tmp_path / "turnout.yaml").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
+        (("backends", "remove", "desk"), 1, "write_file=true"),
+        (("backends", "test", "moon"), 1, "backends: desk"),
+        (("backends", "add", "x", "moonshine", "http://127.0.0.1:9"), 2, "moonshine"),
+        (("backends", "add", "x", "openai", "ftp://host"), 1, "http"),
         (("users", "remove", "nobody-of-that-name"), 1, "there is no user"),
         (("users", "add", "ada"), 1, "there is a user ada already"),
         (("keys", "revoke", "../users"), 2, "that is no id"),

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import time
+from typing import Any
 
 from msgspec import Struct
-from pydantic import JsonValue
 
 from router.backends.changes import Changed, Changes, Written
 from router.backends.inventory import Entry, Inventory
@@ -61,7 +61,7 @@ class BackendReport(Struct):
     selected_model: str | None
     has_api_key: bool
     header_names: list[str]
-    options: dict[str, JsonValue]
+    options: dict[str, Any]
     created_at: float | None
     updated_at: float | None
     file: FileReport | None = None
