@@ -147,7 +147,7 @@ def build(
         *model_routes(fleet),
         *explain_routes(fleet, max_body_bytes=limit),
         *health_routes(fleet, drain, storage, in_force=reload.live),
-        *queue_routes(fleet, gate),
+        *queue_routes(fleet, gate, kept.door),
         api_routes(),
         *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage, live=reload.live),
     ]
