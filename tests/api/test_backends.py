@@ -118,7 +118,7 @@ async def test_a_change_counts_at_once_and_leaves_what_it_does_not_name(office, 
 async def test_removing_a_backend_lets_what_runs_there_finish_and_sends_nothing_new(office, lab):
     backend_id = await added(office, lab)
     await up(office, "lab")
-    lab.faults = Faults(chunk_delay_s=0.02)
+    lab.reply, lab.faults = "on and on " * 50, Faults(chunk_delay_s=0.02)  # 3 s at least
     head = f"x-api-key: {office.keys['bob']['x-api-key']}\r\n"
     async with calling(office.r, body=asked("lab/llama3.2", stream=True), head=head) as caller:
         await caller.until(b"data:")
