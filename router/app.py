@@ -141,7 +141,7 @@ def build(
         *management_routes(fleet, drain, prober.look, door=kept.door, max_body_bytes=limit),
         *explain_routes(relay, max_body_bytes=limit),
         *health_routes(fleet, drain, storage, in_force=reload.live),
-        *queue_routes(fleet, gate),
+        *queue_routes(fleet, gate, kept.door),
         api_routes(),
         *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage, live=reload.live),
     ]
