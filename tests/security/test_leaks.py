@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from router.surfaces.guard import OPEN_PATHS
 from tests.e2e.serving import served
 from tests.fakes import FakeProcess
 from tests.running import NO_TLS
@@ -37,8 +38,12 @@ async def test_no_route_shows_a_secret_or_an_address(place: Place, route: str) -
             assert secret not in told
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route not in {"/health/live", "/health/ready"}])
-async def test_every_route_but_the_two_for_supervisors_wants_a_key(place: Place, route: str) -> None:
+def test_only_supervisors_and_readers_of_the_description_need_no_key() -> None:
+    assert OPEN_PATHS == {"/health/live", "/health/ready", "/docs", "/docs/openapi.json"}
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route not in OPEN_PATHS])
+async def test_every_route_but_the_open_ones_wants_a_key(place: Place, route: str) -> None:
     assert (await place.r.client.get(route)).status_code in {401, 404}
 
 
