@@ -10,7 +10,7 @@ ALIAS_KEYS = (
     "client_options, resume, hedge_after, split_thinking"
 )
 BACKEND_KEYS = (
-    "type, url, api_key, enabled, max_parallel, weight, local, timeouts, headers, models, embedding_batch, "
+    "type, url, launch, api_key, enabled, max_parallel, weight, local, timeouts, headers, models, embedding_batch, "
     "stream, whole_only, stream_only"
 )
 EXPOSED = (
