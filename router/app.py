@@ -9,6 +9,7 @@ from typing import Protocol
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
+from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.types import ASGIApp
 
@@ -20,6 +21,8 @@ from router.canonical.caller import Priority
 from router.canonical.request import Profile
 from router.dialects.openai_chat import render_error
 from router.lanes import lanes_of, tell
+from router.launcher import at_rest, connect, key_for, launcher
+from router.processes.supervisor import Supervisor
 from router.relay.attempts import Tracing
 from router.relay.progress import Fleet
 from router.relay.relay import Relay
@@ -37,6 +40,7 @@ from router.surfaces.explain import explain_routes
 from router.surfaces.generate import CHAT_PATHS, chat_endpoint, chat_routes
 from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
 from router.surfaces.health import health_routes
+from router.surfaces.llama import llama_routes
 from router.surfaces.metrics import Counted, labels_from, metrics_routes
 from router.surfaces.models import model_routes
 from router.surfaces.queue import queue_routes
@@ -97,17 +101,15 @@ def build(
     learned = CalibrationFile(settings.server.data_folder)
     lessons = Lessons(learned.load(), tokenizer)
     counted = Counted(Metrics(labels_from(fleet)), QueueMetrics(), lessons.calibration)
+    supervisor = launcher(settings, fleet)
     gate = Gate(lanes_of(settings, fleet), max_wait_s=settings.queue.max_wait, watcher=counted.queue)
-    fleet = replace(fleet, experience=replace(fleet.experience, waiting=gate.waiting_for))
+    fleet = replace(fleet, experience=replace(fleet.experience, waiting=gate.waiting_for), processes=supervisor)
     prober = Prober(fleet.adapters, fleet.health, settings.health, optional=optional, looked=partial(tell, gate))
+    connect(supervisor, fleet, gate, prober=prober)
     relay = Relay(fleet, gate, tokenizer, lessons=lessons, tracing=telemetry)
     arrears = Arrears(tokenizer)
     logged = (log_request,) if settings.server.log_requests else ()
-    recorder = Recorder(
-        (counted.requests.record, fleet.learn, *logged, *sinks),
-        arrears,
-        at_once=(telemetry.record,) if telemetry else (),
-    )
+    recorder = _recorder((counted.requests.record, fleet.learn, *logged, *sinks), arrears, telemetry=telemetry)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s, render_error=render_error)
     keys = Keys(settings.auth.api_keys)
     chat = chat_endpoint(answering, max_body_bytes=settings.server.max_body_bytes)
@@ -119,18 +121,26 @@ def build(
             *model_routes(fleet),
             *explain_routes(fleet, max_body_bytes=settings.server.max_body_bytes),
             *health_routes(fleet, drain, stale_s=settings.health.stale_s),
-            *queue_routes(fleet, gate),
+            *_managing(fleet, gate, supervisor=supervisor, drain=drain),
             *metrics_routes(counted, fleet, gate=gate, drain=drain),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned)],
+        lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned), _running(supervisor)],
         openapi_config=None,
         logging_config=None,
     )
     served = RequestIds(_direct(app, chat, embed, keys), recorder)
     return Router(telemetry.wrap(served) if telemetry else served, fleet, prober, drain, tokenizer, arrears)
+
+
+def _recorder(sinks: Sequence[Sink], arrears: Arrears, *, telemetry: Telemetry | None) -> Recorder:
+    return Recorder(sinks, arrears, at_once=(telemetry.record,) if telemetry else ())
+
+
+def _managing(fleet: Fleet, gate: Gate, *, supervisor: Supervisor, drain: Drain) -> list[HTTPRouteHandler]:
+    return [*queue_routes(fleet, gate), *llama_routes(supervisor, drain)]
 
 
 def _direct(app: ASGIApp, chat: Endpoint, embed: Endpoint, keys: Keys) -> ASGIApp:
@@ -143,10 +153,12 @@ def build_fleet(settings: Settings, *, optional: frozenset[str] = frozenset()) -
     """The backends, aliases and adapters that the settings describe."""
     enabled = {name: backend for name, backend in settings.backends.items() if backend.enabled}
     kinds = discover()
+    adapters = {name: _adapter(kinds, name, backend) for name, backend in enabled.items()}
+    at_rest(settings, adapters)
     return Fleet(
         catalog=_catalog(settings, enabled),
         health=Health(enabled),
-        adapters={name: _adapter(kinds, name, backend) for name, backend in enabled.items()},
+        adapters=adapters,
         totals={name: backend.timeouts.total for name, backend in enabled.items()},
         optional=optional,
     )
@@ -157,7 +169,7 @@ def _adapter(kinds: dict[str, type[Adapter]], name: str, backend: BackendSetting
     config = BackendConfig(
         name=name,
         url=backend.url,
-        api_key=backend.api_key.get_secret_value() if backend.api_key else None,
+        api_key=key_for(backend),
         headers={key: value.get_secret_value() for key, value in backend.headers.items()},
         models=backend.models,
         timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle, load=times.load),
@@ -248,6 +260,15 @@ def _learning(lessons: Lessons, learned: CalibrationFile):  # noqa: ANN202
                 task.cancel()
             await asyncio.wait(running, timeout=CLOSE_TIMEOUT_S)
             await asyncio.to_thread(learned.save, lessons.calibration)
+
+    return lifespan
+
+
+def _running(supervisor: Supervisor):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        async with supervisor.running():
+            yield
 
     return lifespan
 

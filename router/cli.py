@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from router import __version__
-from router.config import ConfigError, find, load
+from router.config import ConfigError, find, load, nothing_else
 from router.errors import RouterError
 from router.settings import Settings
 
@@ -66,7 +66,7 @@ def check(file: Path | None) -> None:
     path = _existing(file)
     if path is None:
         _fail("there is no settings file here: name one, or write a turnout.yaml")
-    settings = _load(path)
+    settings = _load(path, check_files=True)
     click.echo(f"{path}: {len(settings.backends)} backends, {len(settings.models)} aliases, no errors")
 
 
@@ -196,11 +196,14 @@ def _existing(named: Path | None) -> Path | None:
     return named or find(os.environ, Path())
 
 
-def _load(path: Path | None) -> Settings:
+def _load(path: Path | None, *, check_files: bool = False) -> Settings:
+    """With `check_files`, what the settings name on this machine has to be there."""
+    from router.processes.launch import unusable
+
     if path is None:
         return Settings()
     try:
-        return load(path, environ=os.environ)
+        return load(path, environ=os.environ, also=unusable if check_files else nothing_else)
     except ConfigError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

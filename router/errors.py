@@ -16,6 +16,7 @@ RouterError                          status  code
 |- WrongMethod                       405     method_not_allowed
 |- UnknownModel                      404     model_not_found
 |- UnknownBackend                    404     backend_not_found
+|- BackendInUse                      409     backend_in_use
 |- QueueShareExhausted               429     rate_limit_exceeded      next target is tried
 |- InternalError                     500     internal_error
 |- Unavailable                       503     unavailable
@@ -151,6 +152,14 @@ class UnknownModel(RouterError):
 class UnknownBackend(RouterError):
     status = 404
     code = "backend_not_found"
+    kind = "invalid_request_error"
+
+
+class BackendInUse(RouterError):
+    """What was asked for would cut off requests."""
+
+    status = 409
+    code = "backend_in_use"
     kind = "invalid_request_error"
 
 

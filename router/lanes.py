@@ -32,6 +32,7 @@ def _room(backend: BackendSettings, adapter: Adapter) -> Room:
         fixed=backend.max_parallel is not None,
         per_model=adapter.swaps_models,
         swaps=adapter.swaps_models,
+        launched=backend.launch is not None,
     )
 
 

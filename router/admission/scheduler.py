@@ -9,6 +9,7 @@ from router.admission.fairness import Shares
 from router.admission.forecast import Forecast
 from router.admission.line import Line
 from router.admission.pace import Pace
+from router.admission.residency import Residency, Sharing
 
 _GRANTED = Granted()
 _LOADING = Granted(load=True)
@@ -24,6 +25,7 @@ class Lane:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._backends: dict[str, Backend] = {}
+        self._shared: tuple[Sharing, list[Backend]] = (Sharing(), [])
         self._running: dict[int, Run] = {}
         self._shares = Shares()
         self._pace = Pace()
@@ -72,7 +74,7 @@ class Lane:
             return None
         moments: list[float] = []
         for backend in self._backends.values():
-            loads = sum(demand.best is not None and demand.needs_load for demand in backend.demands.values())
+            loads = backend.loads_wanted()
             moments.extend(backend.settled_at(overdue) for overdue in range(loads + 1) if loads)
         if moments:
             ageing = (at for at, claim in self._line.due_after(self._seen) if self._demand(claim).needs_load)
@@ -83,8 +85,15 @@ class Lane:
     def resident(self, backend: str, models: Iterable[str], now: float) -> tuple[Claim, ...]:
         """What a probe saw loaded."""
         place = self._backend(backend)
-        if place.residency is not None:
+        if isinstance(place.residency, Residency):
             place.residency.seen(models, place.runs())
+        return self.advance(now)
+
+    def running(self, backend: str, now: float, *, is_running: bool) -> tuple[Claim, ...]:
+        """The process of a backend has begun, or is about to be gone."""
+        place = self._backend(backend)
+        if isinstance(place.residency, Sharing):
+            place.residency.seen(backend, is_running=is_running)
         return self.advance(now)
 
     def set_limits(self, limits: Limits, now: float) -> tuple[Claim, ...]:
@@ -173,8 +182,11 @@ class Lane:
     def _grant(self, claim: Claim, demand: Demand, now: float) -> Verdict:
         backend = demand.backend
         load = demand.needs_load
-        if load and backend.residency is not None:
-            backend.residency.load(claim.model, now)
+        if backend.residency is not None:
+            if load:
+                backend.residency.load(demand.key, now, backend.runs())
+            else:
+                backend.residency.used(demand.key)
         backend.running += 1
         demand.running += 1
         self._shares.started(claim.user, now)
@@ -190,9 +202,9 @@ class Lane:
         if served:
             self._pace.ran(backend.name, model, now - run.since, load=run.load)
         if backend.residency is not None:
-            backend.residency.ended(model)
+            backend.residency.ended(demand.key)
             if run.load and not served and not demand.running:
-                backend.residency.failed(model)
+                backend.residency.failed(demand.key)
 
     def _has_room(self) -> bool:
         limit = self.limits.max_parallel
@@ -204,7 +216,8 @@ class Lane:
     def _backend(self, name: str) -> Backend:
         found = self._backends.get(name)
         if found is None:
-            found = self._backends[name] = Backend(name, self.limits)
+            shared = self._shared if name in self.limits.sharing else None
+            found = self._backends[name] = Backend(name, self.limits, shared)
         return found
 
     def _forecast(self, now: float) -> Forecast:

@@ -1,7 +1,7 @@
 """What every backend family must offer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Protocol
 
@@ -168,6 +168,11 @@ class Adapter(ABC):
 
     async def warm_up(self) -> None:  # noqa: B027
         """Does beside the first requests what the first would have to wait for; raises nothing."""
+
+    def moved(self, url: str | None, at_rest: Callable[[], Probe]) -> None:
+        """The router runs this backend's process, which is there now. With None it does not run, but would be started
+        for a request: a look then finds what `at_rest` says, or raises what that raises."""
+        raise NotImplementedError
 
     @abstractmethod
     async def aclose(self) -> None:

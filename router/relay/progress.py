@@ -1,10 +1,11 @@
 """How far a request has come, and what there is to choose from."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from random import random
-from typing import Literal
+from typing import Literal, Protocol
 
 from router.admission.gate import Stay
 from router.canonical.adapter import Adapter
@@ -74,6 +75,16 @@ class Progress:
         self.committed, self.waiting, self.hedge = True, "", "won"
 
 
+class Processes(Protocol):
+    """Whoever runs the processes of some backends."""
+
+    def __contains__(self, backend: object) -> bool: ...
+
+    def use(self, name: str, tell: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """Holds a backend that is ready, started if it has to be; `tell` is told meanwhile what is waited for."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """What there is to choose from: the settings' snapshot, the state of every backend, and the way to each."""
@@ -86,6 +97,7 @@ class Fleet:
     optional: frozenset[str] = frozenset()
     """Backends that nobody configured: places where one may turn up."""
     experience: Experience = field(default_factory=Experience)
+    processes: Processes | None = None
 
     def plan(self, wanted: Wanted, *, now: float) -> Plan:
         """Who may serve a request, in which order; see `router.routing.plan`."""
