@@ -75,6 +75,8 @@ def start(given: Flags) -> Any:
     params.n_parallel, params.n_ctx, params.n_gpu_layers = given.parallel, given.ctx_size, given.gpu_layers
     params.fit_params, params.cache_ram_mib = False, 0
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = given.threads
+    if key := os.environ.get("LLAMA_API_KEY"):
+        params.api_keys = [key]
     if given.mmproj:
         params.mmproj.path = given.mmproj
     params.lora_adapters = [_lora(llama, written) for written in given.lora_scaled.split(",") if written]

@@ -121,14 +121,14 @@ class Child:
         if self.phase is Phase.STOPPING and not self.is_failing:
             return replace(self, phase=Phase.STOPPED, since=now, kill_at=inf)
         if self.phase in COMING_UP and out_of_memory and not self.cramped:
-            return replace(
-                self, phase=Phase.STOPPED, since=now, cramped=True, wanted_at=self.wanted_at or now, error=how
-            )
-        was_stable = self.phase is Phase.READY and now - self.since >= STABLE_S
-        while_ = f"{how} while it was loading" if self.phase in COMING_UP else how
-        return replace(self, crashes=0 if was_stable else self.crashes).crashed(
-            now, self.error if self.is_failing else while_
-        )
+            wanted_at = now if self.wanted_at is None else self.wanted_at
+            return replace(self, phase=Phase.STOPPED, since=now, cramped=True, wanted_at=wanted_at, error=how)
+        if self.is_failing:
+            return self.crashed(now, self.error)
+        if self.phase in COMING_UP:
+            return self.crashed(now, f"{how} while it was loading")
+        was_stable = now - self.since >= STABLE_S
+        return replace(self, crashes=0 if was_stable else self.crashes).crashed(now, how)
 
     def crashed(self, now: float, how: str) -> "Child":
         """It ended though nobody wanted it to. It may be tried again at once, then after ever longer."""
