@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from router import __version__
+from router.cli_llama import llama
 from router.config import ConfigError, find, load, nothing_else
 from router.errors import RouterError
 from router.settings import Settings
@@ -36,6 +37,9 @@ _config_option = click.option(
 @click.version_option(__version__, prog_name="turnout")
 def main() -> None:
     """One OpenAI-compatible address in front of the models you already have."""
+
+
+main.add_command(llama)
 
 
 @main.command()

@@ -149,19 +149,18 @@ def launches_of(settings: Settings, keys: Mapping[str, str]) -> dict[str, Launch
 def unusable(settings: Settings) -> Iterator[Conflict]:
     """Commands and files of the settings that are not there."""
     for name, backend in settings.backends.items():
-        if backend.launch is None or not backend.enabled:
-            continue
-        place = ("backends", name, "launch")
-        try:
-            _program(backend.launch.command)
-        except OSError:
-            hint = "install llama.cpp, or the extra `demo`" if backend.launch.command is None else None
-            wanted = backend.launch.command or USUAL_COMMAND
-            yield Conflict((*place, "command"), f'"{wanted}" is no program that can be run', hint)
-        yield from _unreadable(backend.launch, place)
+        if backend.launch is not None and backend.enabled:
+            yield from unusable_in(backend.launch, ("backends", name, "launch"))
 
 
-def _unreadable(launch: LaunchSettings, place: Location) -> Iterator[Conflict]:
+def unusable_in(launch: LaunchSettings, place: Location) -> Iterator[Conflict]:
+    """The command and files of one launch that are not there."""
+    try:
+        _program(launch.command)
+    except OSError:
+        hint = "install llama.cpp, or the extra `demo`" if launch.command is None else None
+        wanted = launch.command or USUAL_COMMAND
+        yield Conflict((*place, "command"), f'"{wanted}" is no program that can be run', hint)
     named: list[tuple[Location, str]] = [((*place, "model"), launch.model)]
     if launch.mmproj is not None:
         named.append(((*place, "mmproj"), launch.mmproj))
