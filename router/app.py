@@ -127,7 +127,7 @@ def build(
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[DefineMiddleware(Guard, keys=keys)],
         cors_config=_cors(settings),
-        lifespan=[_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned), _running(supervisor)],
+        lifespan=[_running(supervisor), _lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned)],
         openapi_config=None,
         logging_config=None,
     )

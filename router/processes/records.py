@@ -68,8 +68,7 @@ class Records:
             return 0  # another router that runs beside this one, or this one
         orphans = [each.pid for each in record.members if _is_ours(each, record.token)] if record else []
         for pid in orphans:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+            _kill(pid, group=record.members[0].pid if record else 0)
         with suppress(OSError):
             file.unlink(missing_ok=True)
         return len(orphans)
@@ -77,6 +76,15 @@ class Records:
     def _file(self, name: str) -> Path:
         assert self._folder is not None
         return self._folder / f"{name}.{self._me.pid}.json"
+
+
+def _kill(pid: int, *, group: int) -> None:
+    """With all of its group, if that is the one it was started in."""
+    with suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(pid) == group:
+            os.killpg(group, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
 
 
 def began(pid: int) -> str | None:

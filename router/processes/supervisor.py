@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from secrets import token_hex
 
@@ -158,7 +159,8 @@ class Supervisor:
         run = self.runs[name]
         if run.child.phase is Phase.CRASHED and run.child.retry_at - _now() > PATIENCE_S:
             raise self._failure(run)
-        return Probe(models=(run.launch.info(run.head),))
+        head = run.head if self._is_open else run.launch.head()
+        return Probe(models=(run.launch.info(head),))
 
     def percent(self, run: Run) -> int | None:
         """How far it has loaded, by the time that its last load took."""
@@ -261,7 +263,7 @@ class Supervisor:
             process = await start_process(launch.command(port), run.log, environ=environ, grace_s=self._grace_s)
             run.process = process
             if run.child.start != start or run.child.phase is not Phase.STARTING:
-                process.signal(signal.SIGTERM)
+                process.signal(signal.SIGKILL if run.child.kill_at == inf else signal.SIGTERM)
             await process.told.wait()
             pids = [process.group, *([process.pid] if process.pid else [])]
             await asyncio.to_thread(self._records.write, name, pids, token)
@@ -275,6 +277,7 @@ class Supervisor:
                 process.close()
                 run.process = None if run.process is process else run.process
             self._records.forget(name)
+            self._ended(run, start, "was given up")  # unless its end is known already
         await self.wiring.look(name)
 
     async def _watch(self, run: Run, start: int, process: Process, *, port: int) -> None:
