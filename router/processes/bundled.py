@@ -51,7 +51,7 @@ def flags(argv: Sequence[str] | None = None) -> Flags:
     parser.add_argument("-ub", "--ubatch-size", type=int)
     parser.add_argument("--embedding", "--embeddings", action="store_true", dest="embedding")
     parser.add_argument("--chat-template-file", type=Path)
-    for always_so in ("--no-ui", "--offline", "--metrics", "--jinja"):
+    for always_so in ("--no-ui", "--no-webui", "--offline", "--metrics", "--jinja"):
         parser.add_argument(always_so, action="store_true")
     return parser.parse_args(argv, namespace=Flags())
 

@@ -20,9 +20,15 @@ from router.settings.launch import LaunchSettings
 USUAL_COMMAND = "llama-server"
 BUNDLED = Path(__file__).with_name("bundled.py")
 OVERHEAD_BYTES = 128 * 1024 * 1024
+_UNSAYABLE = frozenset(",:")
 _SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _KEPT = {"HF_TOKEN"}
-_LOG_LEVEL = "4"  # buffer sizes are logged from here on
+_USUAL = {
+    "LLAMA_ARG_LOG_VERBOSITY": "4",  # buffer sizes are logged from here on, prompts are not
+    "LLAMA_ARG_UI": "0",
+    "LLAMA_ARG_ENDPOINT_METRICS": "1",
+}
+"""Variables rather than flags: a llama-server that is older than one of them does not mind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,8 @@ class Launch:
 
     @property
     def model(self) -> str:
-        """What it calls its model."""
-        return gguf.name_of(Path(self.settings.model))
+        """What it calls its model; a comma would make two names of it."""
+        return gguf.name_of(Path(self.settings.model)).replace(",", "_")
 
     @property
     def memory(self) -> int | None:
@@ -56,7 +62,7 @@ class Launch:
             words += ["--mmproj", given.mmproj]
         if given.lora:
             words += ["--lora-scaled", ",".join(f"{lora.path}:{lora.scale:g}" for lora in given.lora)]
-        return [*words, "--no-ui", "--metrics", *given.args]
+        return [*words, *given.args]
 
     def environment(self, environ: Mapping[str, str], **more: str) -> dict[str, str]:
         """That of the router without its secrets; the key keeps other users of this machine away from the port."""
@@ -65,8 +71,7 @@ class Launch:
             for name, value in environ.items()
             if name in _KEPT or not any(word in name.upper() for word in _SECRET)
         }
-        usual = {"LLAMA_LOG_VERBOSITY": _LOG_LEVEL, "LLAMA_ARG_LOG_VERBOSITY": _LOG_LEVEL}
-        return {**usual, **kept, "LLAMA_API_KEY": self.api_key, **more}
+        return {**_USUAL, **kept, "LLAMA_API_KEY": self.api_key, **more}
 
     @property
     def mark(self) -> str:
@@ -165,6 +170,9 @@ def unusable_in(launch: LaunchSettings, place: Location) -> Iterator[Conflict]:
     if launch.mmproj is not None:
         named.append(((*place, "mmproj"), launch.mmproj))
     named += [((*place, "lora", number, "path"), lora.path) for number, lora in enumerate(launch.lora)]
+    for number, lora in enumerate(launch.lora):
+        if not _UNSAYABLE.isdisjoint(lora.path):
+            yield Conflict((*place, "lora", number, "path"), "llama-server takes no path with a comma or colon here")
     for loc, path in named:
         try:
             gguf.read_fields(Path(path))

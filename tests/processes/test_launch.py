@@ -47,7 +47,7 @@ def test_the_settings_become_a_command_on_a_port_of_this_machine_only(model):
     launch = launches_of(told, {"vision": "sesame"})["vision"]
     assert launch.command(1234) == [
         *(sys.executable, "--model", str(model), "--alias", "Qwen", "--parallel", "2", "--ctx-size", "8192"),
-        *("--mmproj", str(model), "--lora-scaled", f"{model}:0.5", "--no-ui", "--metrics", "-ngl", "99"),
+        *("--mmproj", str(model), "--lora-scaled", f"{model}:0.5", "-ngl", "99"),
         *("--host", "127.0.0.1", "--port", "1234"),
     ]
     assert (launch.terms.group, launch.terms.always, launch.terms.idle_unload_s) == ("gpu0", True, 900)
@@ -99,6 +99,14 @@ def test_files_and_programs_that_are_not_there_are_told_with_their_lines(tmp_pat
         f'turnout.yaml:8: backends.vision.launch.mmproj: "{tmp_path}/text.gguf" is no GGUF file',
         f"turnout.yaml:9: backends.vision.launch.lora.path: {none}",
     ]
+
+
+def test_a_path_that_llama_server_could_not_be_told_is_refused(model):
+    odd = model.with_name("a,b.gguf")
+    odd.write_bytes(QWEN)
+    launch = f"{{model: '{model}', command: {sys.executable}, lora: [{{path: '{odd}'}}]}}"
+    told = complaints(f"backends: {{a: {{type: llama_cpp, launch: {launch}}}}}")
+    assert told.endswith("launch.lora.path: llama-server takes no path with a comma or colon here")
 
 
 @pytest.mark.parametrize(

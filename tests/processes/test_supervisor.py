@@ -3,12 +3,15 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
+from dataclasses import replace
+from random import Random
 
 import pytest
 
 from router.errors import BackendFailed, BackendInUse
 from router.processes.child import Phase
-from tests.processes.yard import is_gone, launch, phase, pid_of, supervised, until, used
+from tests.processes.yard import SOON_S, is_gone, launch, phase, pid_of, supervised, until, used
 
 pytestmark = pytest.mark.anyio
 
@@ -270,3 +273,30 @@ async def test_what_a_load_took_is_known_to_the_next_router(tmp_path):
     assert load is not None
     assert load.seconds > 0.3
     assert load.memory > 1_000_000
+
+
+async def test_any_traffic_is_served_and_memory_is_never_overdrawn(tmp_path):
+    three, dice = [launch(tmp_path, name, "load=0.05") for name in "abc"], Random(6)
+    most, served = 0, 0
+    async with supervised(*three, memory=2) as s:
+
+        def count(_: str, __: bool) -> None:
+            nonlocal most
+            most = max(most, sum(run.child.is_alive for run in s.runs.values()))
+
+        s.wiring = replace(s.wiring, resident=count)
+
+        async def one() -> None:
+            nonlocal served
+            await asyncio.sleep(dice.random() * 0.05)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(dice.choice([0.02, SOON_S])), s.use(dice.choice("abc"), lambda _: None):
+                    await asyncio.sleep(dice.random() * 0.02)
+                served += 1
+
+        for _ in range(6):
+            await asyncio.gather(*(one() for _ in range(10)))
+        assert all(run.child.users == 0 for run in s.runs.values())
+        assert all(run.child.failures == 0 for run in s.runs.values())
+    assert most == 2
+    assert served >= 20
