@@ -33,7 +33,8 @@ class Child:
     `start` counts starts: news of an earlier one changes nothing. `users` are requests that use it or wait for it,
     `wanted_at` since when somebody waits that it runs. `crashes` counts those in a row, `failures` all of them.
     `is_failing` is stopping because it hangs, so that its end is a crash. `cramped` ran out of memory while loading and
-    may try once more. `is_held` was stopped by a person, and stays so until somebody asks for it.
+    may try once more. `missed` is how often in a row it did not answer although it is ready. `is_held` was stopped by a
+    person, and stays so until somebody asks for it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Child:
     kill_at: float = inf
     is_failing: bool = False
     cramped: bool = False
+    missed: int = 0
     is_held: bool = False
     error: str = ""
 
@@ -82,11 +84,20 @@ class Child:
     def spawned(self, now: float) -> "Child":
         """It was started."""
         return replace(
-            self, phase=Phase.STARTING, start=self.start + 1, since=now, kill_at=inf, is_failing=False, is_held=False
+            self,
+            phase=Phase.STARTING,
+            start=self.start + 1,
+            since=now,
+            kill_at=inf,
+            is_failing=False,
+            is_held=False,
+            missed=0,
         )
 
     def answered(self, start: int, now: float, *, is_ready: bool) -> "Child":
         """It answers, that it is ready or that it loads."""
+        if start == self.start and self.phase is Phase.READY and self.missed:
+            return replace(self, missed=0)
         if start != self.start or self.phase not in COMING_UP:
             return self
         if not is_ready:
@@ -94,6 +105,12 @@ class Child:
         return replace(
             self, phase=Phase.READY, since=now, used_at=now, wanted_at=None, cramped=False, error="", retry_at=-inf
         )
+
+    def silent(self, start: int) -> "Child":
+        """It was asked and did not answer in time."""
+        if start != self.start or self.phase is not Phase.READY:
+            return self
+        return replace(self, missed=self.missed + 1)
 
     def stopping(self, now: float, grace_s: float, *, failing: str = "", by_hand: bool = False) -> "Child":
         """It was asked to end; `failing` says what is wrong with it, if that is why."""

@@ -92,7 +92,7 @@ def read_fields(path: Path) -> dict[str, Value]:
                 return _Reader(data).fields()
         except ValueError as problem:
             raise problem if isinstance(problem, NotGGUF) else NotGGUF("is empty") from None
-        except (error, IndexError, UnicodeDecodeError):
+        except (error, IndexError, OverflowError):
             raise NotGGUF("is cut off or damaged") from None
 
 

@@ -101,11 +101,11 @@ async def start(command: Sequence[str], log: Log, *, environ: Mapping[str, str],
     return process
 
 
-async def health(port: int) -> int | None:
+async def health(port: int, *, timeout_s: float = HEALTH_S) -> int | None:
     """The status of a GET of `/health` there; None when nobody answers in time."""
     writer: asyncio.StreamWriter | None = None
     try:
-        async with asyncio.timeout(HEALTH_S):
+        async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
             words = (await reader.readline()).split()

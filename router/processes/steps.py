@@ -7,15 +7,22 @@ from math import inf
 from router.processes.child import COMING_UP, Child, Phase
 from router.processes.memory import Budget, Occupant, place
 
+MAX_MISSED = 6
+"""So often in a row one that is ready may leave a question unanswered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How one is run. `group` is whose memory it shares, its own name if nobody's; times are seconds."""
+    """How one is run. `group` is whose memory it shares, its own name if nobody's; times are seconds.
+
+    Every `watch_s` one that is ready is asked whether it is still there.
+    """
 
     group: str
     always: bool = False
     idle_unload_s: float = inf
     load_s: float = 600.0
+    watch_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,8 @@ def _overdue(child: Child, terms: Terms, now: float) -> Step | None:
         return Kill(child.name)
     if child.phase in COMING_UP and now >= child.since + terms.load_s:
         return Stop(child.name, "it hangs", failing=f"was not ready after {terms.load_s:g} s")
+    if child.phase is Phase.READY and child.missed >= MAX_MISSED:
+        return Stop(child.name, "it hangs", failing=f"did not answer {child.missed} times in a row")
     if child.is_idle and not terms.always and now >= child.used_at + terms.idle_unload_s:
         return Stop(child.name, "idle")
     return None

@@ -5,7 +5,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -19,7 +19,7 @@ from router.processes.launch import Launch
 from router.processes.learned import Learned, Load, memory_of
 from router.processes.log import Log
 from router.processes.memory import Budget
-from router.processes.process import Process, health
+from router.processes.process import HEALTH_S, Process, health
 from router.processes.process import start as start_process
 from router.processes.records import TOKEN, Records
 from router.processes.steps import Fail, Kill, Spawn, Step, Stop, Yard, due, next_step
@@ -180,9 +180,7 @@ class Supervisor:
                         raise self._failure(run)
                     percent = self.percent(run)
                     tell(LOADING if percent is None else f"loading {percent}%")
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(TELL_S):
-                            await run.changed.wait()
+                    await _within(TELL_S, run.changed)
         except TimeoutError:
             raise BackendTimeout(f"{run.launch.name} was not ready within {load_s:g} s") from None
 
@@ -267,8 +265,8 @@ class Supervisor:
             await process.told.wait()
             pids = [process.group, *([process.pid] if process.pid else [])]
             await asyncio.to_thread(self._records.write, name, pids, token)
+            await self._come_up(run, start, process, port=port)
             await self._watch(run, start, process, port=port)
-            await process.gone.wait()
             self._ended(run, start, process.how_it_ended, out_of_memory=process.ran_out_of_memory)
         except OSError as error:
             self._ended(run, start, f"cannot be started: {(error.strerror or str(error)).lower()}")
@@ -281,6 +279,17 @@ class Supervisor:
         await self.wiring.look(name)
 
     async def _watch(self, run: Run, start: int, process: Process, *, port: int) -> None:
+        """Until it is gone, however long it is silent before."""
+        watch_s = run.launch.terms.watch_s
+        while not await _within(watch_s, process.gone):
+            status = await health(port, timeout_s=min(watch_s, HEALTH_S))
+            if status is None:
+                self._become(run, run.child.silent(start))
+                self._settle()
+            else:
+                self._become(run, run.child.answered(start, _now(), is_ready=True))
+
+    async def _come_up(self, run: Run, start: int, process: Process, *, port: int) -> None:
         """Until it is ready, or gone."""
         while not process.gone.is_set():
             status = await health(port)
@@ -290,9 +299,7 @@ class Supervisor:
                     await self._ready(run, process, port, child)
                     return
                 self._become(run, child)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await process.gone.wait()
+            await _within(POLL_S, process.gone)
 
     async def _ready(self, run: Run, process: Process, port: int, child: Child) -> None:
         name = run.launch.name
@@ -357,6 +364,15 @@ class Supervisor:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether it happens so soon."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 def _free_port() -> int:

@@ -117,6 +117,17 @@ def test_what_a_process_that_was_to_start_did_not_take_is_free_again():
     assert lane_.ask(claim(3, "one"), 4) == Granted(load=False)
 
 
+def test_the_time_to_go_counts_those_who_have_to_be_done_before():
+    one_at_a_time, side_by_side = lane(1), lane(3)
+    for lane_ in (one_at_a_time, side_by_side):
+        lane_.ask(claim(1, "one"), 0)
+        for ticket in range(2, 8):
+            lane_.ask(claim(ticket, "one"), 0)
+        lane_.ask(claim(8, "two"), 0)
+    assert (one_at_a_time.eta(8, 0) or 0) > (one_at_a_time.eta(7, 0) or 0)
+    assert side_by_side.eta(8, 0) is None, "it runs"
+
+
 @pytest.mark.anyio
 async def test_what_is_learned_of_memory_lets_others_in():
     spec = LaneSpec("gpu", tuple(Room(name, 1, launched=True) for name in sorted(NAMES)))

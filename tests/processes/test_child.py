@@ -65,7 +65,7 @@ def test_the_last_one_who_waits_takes_the_wish_along_but_not_once_it_comes_up():
     assert Child("a").entered(1).spawned(1).stopping(1, 1).left(2).wanted_at is None
 
 
-NEWS = st.sampled_from(["enter", "leave", "spawn", "load", "ready", "stop", "hang", "exit", "oom", "hand"])
+NEWS = st.sampled_from(["enter", "leave", "spawn", "load", "ready", "stop", "hang", "exit", "oom", "hand", "mute"])
 
 
 @given(st.lists(NEWS, max_size=40))
@@ -83,6 +83,8 @@ def test_whatever_comes_the_counts_stay_true_and_only_spawning_starts(news):
                 child = child.spawned(now)
             case "load" | "ready":
                 child = child.answered(child.start, now, is_ready=word == "ready")
+            case "mute":
+                child = child.silent(child.start)
             case "stop" | "hang" | "hand":
                 child = child.stopping(now, 5, failing="hangs" if word == "hang" else "", by_hand=word == "hand")
             case "exit" | "oom":
@@ -91,4 +93,5 @@ def test_whatever_comes_the_counts_stay_true_and_only_spawning_starts(news):
         assert (child.phase in ALIVE) <= (before.is_alive or word == "spawn")
         assert child.failures >= before.failures
         assert (child.phase is Phase.READY) <= (child.wanted_at is None)
+        assert (child.missed > 0) <= (child.phase in {Phase.READY, Phase.STOPPING, Phase.STOPPED, Phase.CRASHED})
         assert child.is_alive or child.kill_at == float("inf")

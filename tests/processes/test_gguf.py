@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from router import embedded
@@ -121,6 +121,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, written, why):
 
 
 @given(st.integers(0, len(QWEN) - 1), st.integers(0, 255))
+@example(at=172, byte=128)
 def test_no_damage_leads_to_anything_else_than_a_refusal(tmp_path_factory, at, byte):
     path: Path = tmp_path_factory.getbasetemp() / "damaged.gguf"
     path.write_bytes(QWEN[:at] + bytes([byte]) + QWEN[at + 1 :])

@@ -3,14 +3,17 @@
 import asyncio
 import os
 import signal
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
+import msgspec
 import pytest
 
 from router.errors import BackendFailed, BackendInUse
 from router.processes.child import Phase
+from router.processes.records import TOKEN, Record, Running, began
 from tests.processes.yard import SOON_S, is_gone, launch, phase, pid_of, supervised, until, used
 
 pytestmark = pytest.mark.anyio
@@ -300,3 +303,38 @@ async def test_any_traffic_is_served_and_memory_is_never_overdrawn(tmp_path):
         assert all(run.child.failures == 0 for run in s.runs.values())
     assert most == 2
     assert served >= 20
+
+
+async def test_what_a_killed_router_left_behind_is_ended_before_anything_starts(tmp_path):
+    token = "a-mark"
+    environ = os.environ | {TOKEN: token}
+    sleep = (sys.executable, "-S", "-c", "import time; time.sleep(600)")
+    orphan = await asyncio.create_subprocess_exec(*sleep, env=environ, start_new_session=True)
+    await until(lambda: began(orphan.pid))
+    (tmp_path / "data" / "processes").mkdir(parents=True)
+    record = Record(Running(2**22, "long ago"), [Running(orphan.pid, began(orphan.pid) or "")], token)
+    (tmp_path / "data" / "processes" / "a.77.json").write_bytes(msgspec.json.encode(record))
+    async with supervised(launch(tmp_path, "a"), folder=tmp_path / "data"):
+        await orphan.wait()
+    assert orphan.returncode == -signal.SIGKILL
+
+
+async def test_who_hangs_after_it_was_ready_is_ended_and_the_next_request_starts_it_again(tmp_path):
+    async with supervised(launch(tmp_path, "a", watch_s=0.1)) as s:
+        await used(s, "a")
+        os.kill(pid_of(s, "a"), signal.SIGSTOP)
+        await until(lambda: phase(s, "a") is Phase.CRASHED)
+        assert s.runs["a"].child.error == "did not answer 6 times in a row"
+        s.runs["a"].launch = launch(tmp_path, "a")
+        await used(s, "a")
+        assert s.runs["a"].loads == 2
+
+
+async def test_who_answers_again_in_time_is_left_alone(tmp_path):
+    async with supervised(launch(tmp_path, "a", watch_s=0.5)) as s:
+        await used(s, "a")
+        os.kill(pid_of(s, "a"), signal.SIGSTOP)
+        await until(lambda: s.runs["a"].child.missed)
+        os.kill(pid_of(s, "a"), signal.SIGCONT)
+        await until(lambda: not s.runs["a"].child.missed)
+        assert (phase(s, "a"), s.runs["a"].child.failures) == (Phase.READY, 0)
