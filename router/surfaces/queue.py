@@ -89,7 +89,7 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
 
     @post("/v1/router/backends/{name:str}/drain", status_code=200, include_in_schema=False)
     async def drain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-        _may_steer(request)
+        may_steer(request)
         _known(_seen_by(request, fleet), name)
         if not fleet.health[name].drained:
             logger.info("backend %s is drained: nothing new is sent there until it is resumed", name)
@@ -99,7 +99,7 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
 
     @post("/v1/router/backends/{name:str}/resume", status_code=200, include_in_schema=False)
     async def resume(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-        _may_steer(request)
+        may_steer(request)
         _known(_seen_by(request, fleet), name)
         if fleet.health[name].drained:
             logger.info("backend %s is resumed", name)
@@ -110,7 +110,7 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
     return [queue, drain, resume]
 
 
-def _may_steer(request: Request[Any, Any, Any]) -> None:
+def may_steer(request: Request[Any, Any, Any]) -> None:
     """Raises ScopeMissing, where keys are asked, for a key that is not good for administering."""
     principal: Principal = request.scope["state"]["principal"]
     if principal is not ANYBODY:

@@ -10,8 +10,8 @@ ALIAS_KEYS = (
     "client_options, resume, hedge_after, split_thinking"
 )
 BACKEND_KEYS = (
-    "type, url, api_key, enabled, max_parallel, weight, local, timeouts, headers, models, responses, embedding_batch, "
-    "stream, whole_only, stream_only"
+    "type, url, launch, api_key, enabled, max_parallel, weight, local, timeouts, headers, models, responses, "
+    "embedding_batch, stream, whole_only, stream_only"
 )
 EXPOSED = (
     "0.0.0.0 is reachable from other machines but no key is asked "
@@ -35,7 +35,7 @@ def test_an_unknown_key_far_from_all_others_lists_them():
     assert only("server:\n  bananas: 1") == (
         'turnout.yaml:2: server: unknown key "bananas" (valid keys: '
         "host, port, ollama_port, max_body_bytes, cors_origins, kept_responses_bytes, keepalive_s, drain_s, "
-        "log_level, log_requests, data_dir, otel)"
+        "log_level, log_requests, data_dir, capture, otel)"
     )
 
 
