@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 import pytest
 
 from router.admission.claims import Claim, Granted, Limits, Priority, Queued
-from router.admission.gate import Gate
+from router.admission.gate import Gate, Stay
 from router.admission.limits import LaneSpec, Room
 from router.admission.scheduler import Lane
 
@@ -141,3 +141,64 @@ async def test_what_is_learned_of_memory_lets_others_in():
         assert waiting.admitted is not None
         assert waiting.admitted.load
         gate.leave(waiting)
+
+
+def spec(name: str, *backends: str, launched: bool = True) -> LaneSpec:
+    return LaneSpec(name, tuple(Room(backend, 4, launched=launched) for backend in backends))
+
+
+def one_at_a_time(names: AbstractSet[str]) -> bool:
+    return len(names) <= 1
+
+
+async def asked_for(gate: Gate, backend: str) -> Stay:
+    """A stay that has been asked for; it is admitted, or it waits."""
+    stay = gate.admit(Claim(gate.ticket(), backend, "m", "", Priority.NORMAL, 0.0))
+    gate.ask(stay)
+    return stay
+
+
+@pytest.mark.anyio
+async def test_a_process_that_joins_a_lane_shares_its_memory_from_then_on():
+    gate = Gate((spec("one", "one"), spec("two", "two")))
+    gate.running("one", is_running=True)
+    first = await asked_for(gate, "one")
+    gate.become((spec("gpu", "one", "two"),), max_wait_s=120)
+    gate.running("one", is_running=True)
+    gate.fitting("one", one_at_a_time)
+    second = await asked_for(gate, "two")
+    assert (first.admitted is not None, second.admitted) == (True, None)
+    gate.leave(first)
+    assert second.admitted is not None
+    assert second.admitted.load
+    gate.leave(second)
+
+
+@pytest.mark.anyio
+async def test_a_process_that_leaves_a_lane_makes_room_there_and_is_alone_with_its_own():
+    gate = Gate((spec("gpu", "one", "two"),))
+    gate.fitting("one", one_at_a_time)
+    first, second = await asked_for(gate, "one"), await asked_for(gate, "two")
+    assert second.admitted is None
+    gate.become((spec("gpu", "two"), spec("one", "one")), max_wait_s=120)
+    assert second.admitted is not None
+    third = await asked_for(gate, "one")
+    assert third.admitted is not None
+    for stay in (first, second, third):
+        gate.leave(stay)
+
+
+@pytest.mark.anyio
+async def test_a_process_that_is_no_longer_run_by_the_router_takes_no_memory_of_the_lane():
+    gate = Gate((spec("gpu", "one", "two"),))
+    gate.fitting("one", one_at_a_time)
+    first, second = await asked_for(gate, "one"), await asked_for(gate, "two")
+    assert second.admitted is None
+    rooms = (Room("one", 4), Room("two", 4, launched=True))
+    gate.become((LaneSpec("gpu", rooms),), max_wait_s=120, moved=("one",))
+    assert second.admitted is not None
+    gate.become((spec("gpu", "one", "two"),), max_wait_s=120)
+    third = await asked_for(gate, "one")
+    assert third.admitted is None
+    for stay in (first, second, third):
+        gate.leave(stay)
