@@ -70,6 +70,11 @@ fuzz tries="20000": install
 clients:
     cd tests/sdk/node && npm install --no-audit --no-fund --no-package-lock
 
+# Installs the command `llm` with its plugin for Ollama, for the tests, beside our own packages: those leave it out.
+llm:
+    uv venv --quiet --clear tests/sdk/llm/.venv
+    uv pip install --quiet --no-config --python tests/sdk/llm/.venv --requirement tests/sdk/llm/requirements.txt
+
 # Pins the newest versions that pyproject.toml allows, with hashes and without addresses.
 lock:
     uv lock --upgrade

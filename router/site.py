@@ -74,8 +74,8 @@ class Site:
             *management_routes(fleet, drain, self.parts.prober.look, door=api.door, max_body_bytes=limit),
             *explain_routes(self.relay, max_body_bytes=limit),
             *health_routes(fleet, drain, storage, in_force=self.live),
-            *queue_routes(fleet, gate),
-            *llama_routes(self.parts.launcher.supervisor, drain),
+            *queue_routes(fleet, gate, api.door),
+            *llama_routes(self.parts.launcher.supervisor, drain, api.door),
             api_routes(),
             *metrics_routes(self.counted, fleet, gate=gate, drain=drain, storage=storage, live=self.live),
         ]

@@ -10,7 +10,7 @@ from pydantic import JsonValue, ValidationError
 from router.backends.inventory import Entry, Inventory
 from router.config import ConfigError
 from router.config_watch import Watch
-from router.errors import AlreadyExists, BadRequest, Conflict, ReadOnly, StorageUnavailable
+from router.errors import AlreadyExists, BadRequest, Conflict, NotFound, ReadOnly, StorageUnavailable
 from router.reload import Reload
 from router.settings.backends import BackendSettings
 from router.settings.checks import cross_check
@@ -54,6 +54,7 @@ class Changes:
         self._storage = storage
         self._reload = reload
         self._watch = watch
+        self._turn = asyncio.Lock()  # a change begins with what the one before has left
 
     def is_writable(self, entry: Entry) -> bool:
         """Whether it can be changed at all, be it in the file."""
@@ -71,7 +72,7 @@ class Changes:
 
             return await self._written(name, add_backend(name, _literal(given)))
         stored = await self._stored.add(definition_of(name, settings))
-        return Changed(self._inventory[stored.id])
+        return Changed(self._entry(stored.id))
 
     async def change(self, entry: Entry, given: Document, *, write_file: bool) -> Changed:
         """Takes over what is given; None takes a setting out. Raises what `add` raises."""
@@ -80,10 +81,11 @@ class Changes:
 
             self._may_write(entry, asked=write_file)
             return await self._written(entry.name, update_backend(entry.name, _literal(given)))
-        merged = {**document_of(entry.definition), **given}
-        settings = checked(entry.name, {key: value for key, value in merged.items() if value is not None})
-        await self._stored.replace(entry.id, definition_of(entry.name, settings))
-        return Changed(self._inventory[entry.id])
+        async with self._turn:
+            merged = {**document_of(self._inventory[entry.id].definition), **given}
+            settings = checked(entry.name, {key: value for key, value in merged.items() if value is not None})
+            await self._stored.replace(entry.id, definition_of(entry.name, settings))
+        return Changed(self._entry(entry.id))
 
     async def remove(self, entry: Entry, *, write_file: bool) -> Changed:
         """Nothing new is sent there; what runs there finishes. Raises what `add` raises."""
@@ -94,6 +96,12 @@ class Changes:
             return await self._written(entry.name, remove_backend(entry.name))
         await self._stored.remove(entry.id)
         return Changed(None)
+
+    def _entry(self, backend_id: str) -> Entry:
+        try:
+            return self._inventory[backend_id]
+        except NotFound:
+            raise StorageUnavailable("it is stored, and comes into force when the database can be read again") from None
 
     @property
     def _stored(self) -> "Backends":
@@ -115,7 +123,8 @@ class Changes:
             raise ReadOnly(NO_FILE)
         source = self._watch.source
         try:
-            edited = await asyncio.to_thread(edit_file, source.path, change, environ=source.environ)
+            async with self._turn:
+                edited = await asyncio.to_thread(edit_file, source.path, change, environ=source.environ)
         except EditRefused as error:
             raise Conflict(str(error)) from None
         except ConfigError as error:

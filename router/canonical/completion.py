@@ -25,7 +25,19 @@ class CompletionRequest(ChatRequest, frozen=True, kw_only=True):
 
     def single(self, place: int) -> "CompletionRequest":
         """The request for one answer to the prompt at this place."""
-        prompt = self.prompts[place]
+        return self._of(self.prompts[place])
+
+    @property
+    def continues(self) -> bool:
+        """Whether an answer that breaks off can go on as the answer to a longer prompt."""
+        return len(self.prompts) == 1 and isinstance(self.prompts[0], str) and not self.echo
+
+    def continued(self, text: str, max_tokens: int | None) -> "CompletionRequest":
+        """The request for what comes after `text`; `max_tokens` replaces the client's limit."""
+        limited = msgspec.structs.replace(self.sampling, max_tokens=max_tokens)
+        return msgspec.structs.replace(self._of(f"{self.prompts[0]}{text}"), sampling=limited)
+
+    def _of(self, prompt: Prompt) -> "CompletionRequest":
         fields: Mapping[str, msgspec.Raw] = {
             **{key: raw for key, raw in self.wire.fields.items() if key not in {"n", "best_of"}},
             "prompt": msgspec.Raw(msgspec.json.encode(prompt)),

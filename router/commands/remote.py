@@ -12,6 +12,7 @@ from router.commands.shared import fail, terminal
 
 if TYPE_CHECKING:
     import httpx
+    from rich.table import Table
 
 URL, KEY = "TURNOUT_URL", "TURNOUT_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:7070"
@@ -21,8 +22,23 @@ REFUSED, UNREACHABLE = 1, 3
 """Exit statuses: the router said no, or there is none."""
 
 
+class RouterGone(Exception):
+    """Nobody answers at the address; the message says so to a person."""
+
+
 def ask(method: str, path: str, **sent: Any) -> Any:
-    """The router's answer as plain values, None for an empty one; a refusal is the end of the command."""
+    """As `asked`; a router that does not answer is the end of the command, too."""
+    try:
+        return asked(method, path, **sent)
+    except RouterGone as gone:
+        fail(str(gone), status=UNREACHABLE)
+
+
+def asked(method: str, path: str, **sent: Any) -> Any:
+    """The router's answer as plain values, None for an empty one; a refusal is the end of the command.
+
+    Raises RouterGone.
+    """
     import httpx
 
     url, headers = _where(path)
@@ -34,17 +50,20 @@ def ask(method: str, path: str, **sent: Any) -> Any:
 
 
 def follow(path: str, *, endless: bool, params: dict[str, Any]) -> None:
-    """Prints the text that the router has there as it comes; if `endless`, until Ctrl-C."""
+    """Prints the text that the router has there as it comes, until Ctrl-C if `endless`; ends as `ask`."""
     import httpx
 
     url, headers = _where(path)
     timeout = httpx.Timeout(TIMEOUT_S, read=None if endless else TIMEOUT_S)
-    with _reaching(), httpx.stream("GET", url, headers=headers, params=params, timeout=timeout) as response:
-        if not response.is_success:
-            response.read()
-            fail(_refusal(response), status=REFUSED)
-        for text in response.iter_text():
-            click.echo(text, nl=False)
+    try:
+        with _reaching(), httpx.stream("GET", url, headers=headers, params=params, timeout=timeout) as response:
+            if not response.is_success:
+                response.read()
+                fail(_refusal(response), status=REFUSED)
+            for text in response.iter_text():
+                click.echo(text, nl=False)
+    except RouterGone as gone:
+        fail(str(gone), status=UNREACHABLE)
 
 
 def _where(path: str) -> tuple[str, dict[str, str]]:
@@ -58,13 +77,13 @@ def _url() -> str:
 
 @contextmanager
 def _reaching() -> Generator[None]:
-    """Nobody there is the end of the command."""
+    """Raises RouterGone."""
     import httpx
 
     try:
         yield
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        fail(f"no router answers at {_url()} ({type(error).__name__}); set {URL}", status=UNREACHABLE)
+        raise RouterGone(f"no router answers at {_url()} ({type(error).__name__}); set {URL}") from None
 
 
 def show(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
@@ -72,13 +91,18 @@ def show(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
+    terminal().print(table(rows, columns))
+
+
+def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> "Table":
+    """Some columns of each row."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*(column.replace("_", " ") for column in columns), box=None, header_style="bold")
+    drawn = Table(*(column.replace("_", " ") for column in columns), box=None, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(_told(row[column])) for column in columns))
-    terminal().print(table)
+        drawn.add_row(*(Text(_told(row[column])) for column in columns))
+    return drawn
 
 
 def _told(value: Any) -> str:

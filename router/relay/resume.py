@@ -32,7 +32,10 @@ class Earlier:
     def request(self, request: ChatRequest, profile: Profile) -> ChatRequest:
         """The request for the rest, whose limit is what the answer may still have, and at least one token."""
         limits = [limit for limit in (request.sampling.max_tokens, profile.max_tokens) if limit is not None]
-        return continued(request, self.text, max(1, min(limits) - self.tokens) if limits else None)
+        left = max(1, min(limits) - self.tokens) if limits else None
+        if isinstance(request, CompletionRequest):
+            return request.continued(self.text, left)
+        return continued(request, self.text, left)
 
     async def spliced(self, batches: AsyncIterator[Sequence[Frame]], backend: str) -> AsyncIterator[Sequence[Frame]]:
         """The rest as a part of the answer that has begun: it does not start again, and its usage is that of both.
@@ -68,14 +71,14 @@ def is_resumable(request: ChatRequest, profile: Profile, error: RouterError) -> 
     """Whether another backend could go on with a stream of this request.
 
     Not where a grammar begins with the answer (a response format), where several answers are told at once, where
-    every token has to be told of, nor where the client had begun the answer already, as every text completion has.
+    every token has to be told of, nor where the client had begun the answer already. A text goes on as a longer prompt.
     """
     return (
         profile.resume
         and request.stream
         and isinstance(error, BackendError)
         and request.n == 1
-        and not isinstance(request, CompletionRequest)
+        and (not isinstance(request, CompletionRequest) or request.continues)
         and not request.logprobs
         and (request.response_format is None or request.response_format.kind == "text")
         and request.messages[-1].role != "assistant"

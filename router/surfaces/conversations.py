@@ -44,6 +44,7 @@ class Conversations:
     def __init__(self, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._items: dict[tuple[str, str], tuple[str, Raw]] = {}
         self._bytes = 0
 
     def of(self, owner: str) -> "Own":
@@ -59,6 +60,9 @@ class Conversations:
         self._drop(answer.id)
         self._kept[answer.id] = _Kept(owner, asked, output, answer.told.copy(), previous, size)
         self._bytes += size
+        for item in (*asked, *output):
+            if name := _id(item):
+                self._items[owner, name] = (answer.id, item)
         self._touch(answer.id)
         while self._bytes > self._max_bytes:
             self._drop(next(iter(self._kept)))
@@ -85,14 +89,20 @@ class Conversations:
         self._touch(response_id)
         return found[::-1]
 
-    def newest(self, owner: str) -> list[_Kept]:
-        """All responses of an owner, the latest used first."""
-        return [kept for kept in reversed(self._kept.values()) if kept.owner == owner]
+    def item(self, owner: str, item_id: str) -> Raw | None:
+        """One item of an owner's responses; of two with the same id the newer one."""
+        found = self._items.get((owner, item_id))
+        return None if found is None else found[1]
 
     def _drop(self, response_id: str) -> bool:
         gone = self._kept.pop(response_id, None)
-        self._bytes -= gone.size if gone is not None else 0
-        return gone is not None
+        if gone is None:
+            return False
+        self._bytes -= gone.size
+        for name in filter(None, map(_id, gone.items)):
+            if self._items.get((gone.owner, name), ("",))[0] == response_id:
+                del self._items[gone.owner, name]
+        return True
 
     def _touch(self, response_id: str) -> None:
         at: str | None = response_id
@@ -115,12 +125,7 @@ class Own:
 
     def item(self, item_id: str) -> Raw | None:
         """One item of an earlier response."""
-        wanted = item_id.encode()
-        for kept in self._conversations.newest(self._owner):
-            for item in kept.items:
-                if wanted in bytes(item) and _id(item) == item_id:
-                    return item
-        return None
+        return self._conversations.item(self._owner, item_id)
 
     def keep(self, asked: Asked, answer: Answered) -> None:
         """Keeps the answer to a request, if the client lets it be kept."""

@@ -16,8 +16,9 @@ from router.processes.gguf import Model
 from router.processes.log import Log
 from router.processes.runs import Run
 from router.processes.supervisor import Supervisor
+from router.surfaces.door import Door
 from router.surfaces.drain import Drain
-from router.surfaces.queue import may_steer
+from router.surfaces.queue import require_steering
 from router.surfaces.recording import entry_of
 from router.surfaces.watch import ClientLeft, Watch
 
@@ -63,26 +64,26 @@ class ProcessList(Struct):
     processes: list[ProcessReport]
 
 
-def llama_routes(supervisor: Supervisor, drain: Drain) -> list[HTTPRouteHandler]:
+def llama_routes(supervisor: Supervisor, drain: Drain, door: Door) -> list[HTTPRouteHandler]:
     """What runs, and what people may do to it."""
 
     @get("/v1/router/llama", include_in_schema=False)
     async def processes(request: AnyRequest) -> Response[bytes]:
-        may_steer(request)
+        require_steering(request, door)
         return _json(
             ProcessList([_report(supervisor, run) for run in (*supervisor.runs.values(), *supervisor.leaving.values())])
         )
 
     @post("/v1/router/llama/{name:str}/start", status_code=202, include_in_schema=False)
     async def start(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
-        may_steer(request)
+        require_steering(request, door)
         run = _known(supervisor, name)
         supervisor.start(name)
         return _json(_report(supervisor, run), status=202)
 
     @post("/v1/router/llama/{name:str}/stop", status_code=202, include_in_schema=False)
     async def stop(request: AnyRequest, name: FromPath[str], *, force: FromQuery[bool] = False) -> Response[bytes]:
-        may_steer(request)
+        require_steering(request, door)
         run = _known(supervisor, name)
         supervisor.stop(name, force=force)
         return _json(_report(supervisor, run), status=202)
@@ -95,7 +96,7 @@ def llama_routes(supervisor: Supervisor, drain: Drain) -> list[HTTPRouteHandler]
         lines: Annotated[int, QueryParameter(ge=0, le=MAX_LINES)] = DEFAULT_LINES,
         follow: FromQuery[bool] = False,
     ) -> ASGIApp:
-        may_steer(request)
+        require_steering(request, door)
         return _Logs(_known(supervisor, name).log, lines, drain if follow else None)
 
     return [processes, start, stop, logs]

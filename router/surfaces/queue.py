@@ -11,11 +11,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec import Struct
 
-from router.access.principal import ANYBODY, Principal, Scope
+from router.access.principal import ANYBODY, Principal
 from router.admission.gate import Gate
 from router.admission.view import LaneView, Waiting, view
 from router.errors import UnknownBackend
 from router.relay.fleet import Fleet
+from router.surfaces.door import Door
+from router.surfaces.guard import peer_of
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class DrainReport(Struct):
     waiting: int
 
 
-def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
+def queue_routes(fleet: Fleet, gate: Gate, door: Door) -> list[HTTPRouteHandler]:
     """Who waits for what, and which backends take nothing new."""
 
     @get("/v1/router/queue", include_in_schema=False)
@@ -89,7 +91,7 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
 
     @post("/v1/router/backends/{name:str}/drain", status_code=200, include_in_schema=False)
     async def drain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-        may_steer(request)
+        require_steering(request, door)
         _known(_seen_by(request, fleet), name)
         if not fleet.health[name].drained:
             logger.info("backend %s is drained: nothing new is sent there until it is resumed", name)
@@ -99,7 +101,7 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
 
     @post("/v1/router/backends/{name:str}/resume", status_code=200, include_in_schema=False)
     async def resume(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-        may_steer(request)
+        require_steering(request, door)
         _known(_seen_by(request, fleet), name)
         if fleet.health[name].drained:
             logger.info("backend %s is resumed", name)
@@ -110,11 +112,11 @@ def queue_routes(fleet: Fleet, gate: Gate) -> list[HTTPRouteHandler]:
     return [queue, drain, resume]
 
 
-def may_steer(request: Request[Any, Any, Any]) -> None:
-    """Raises ScopeMissing, where keys are asked, for a key that is not good for administering."""
+def require_steering(request: Request[Any, Any, Any], door: Door) -> None:
+    """Raises, where keys are asked, Unauthorized, ScopeMissing or AddressNotAllowed for whoever may not administer."""
     principal: Principal = request.scope["state"]["principal"]
     if principal is not ANYBODY:
-        principal.require(Scope.ADMIN)
+        door.require_admin(principal, list(request.scope["headers"]), peer_of(request.scope))
 
 
 def _seen_by(request: Request[Any, Any, Any], fleet: Fleet) -> Sequence[str]:

@@ -27,10 +27,10 @@ class FailedAttempt:
 class RequestRecord:
     """One request. It holds no content and no key, but `asked` is the client's own text, of any length.
 
-    `operation` is chat, completions, embeddings, rerank, tokenize or detokenize, or empty for a request that was
-    refused at the door. `status` is what the client was sent, 0 if nothing. `outcome` is ok, client_left, cancelled
-    (the router was stopped), or the code of the RouterError, also when a stream broke off after status 200. `backend`
-    and `model` are those of the last attempt.
+    `operation` is chat, completions, embeddings, rerank, tokenize, detokenize, load or manage, or empty for a request
+    that was refused at the door. `status` is what the client was sent, 0 if nothing. `outcome` is ok, client_left,
+    cancelled (the router was stopped), or the code of the RouterError, also when a stream broke off after status 200.
+    `backend` and `model` are those of the last attempt.
     `hedge` is won or lost where a second candidate was asked at the same time, `resumed` how often another went on
     where a stream broke off, `out_of_budget` whether a further attempt was wanted and not made.
     `started_at` is seconds since 1970, the other times are seconds from then; a whole answer has no first token.

@@ -226,3 +226,41 @@ def test_a_header_cannot_bring_another_one():
 def test_nobody_but_the_connection_says_where_a_body_ends():
     lines = head_lines([(b"content-length", b"5"), (b"Transfer-Encoding", b"chunked"), (b"X-A", b"1"), (b"x-a", b"2")])
     assert lines == b"x-a: 2\r\n"
+
+
+async def test_an_answer_to_head_has_no_body_whatever_its_length():
+    head = framed(head_of("HEAD", b"/", [(b"Host", b"x")]), 0)
+    async with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n") as (pool, wire):
+        for _ in range(2):
+            answer = await asyncio.wait_for(pool.send(head, b""), 10)
+            assert (answer.status, await answer.read()) == (200, b"")
+        assert wire.connections == 2
+
+
+async def test_a_body_in_pieces_is_sent_no_further_than_the_answer_wants_it():
+    sent = 0
+
+    async def endless():
+        nonlocal sent
+        while True:
+            await asyncio.sleep(0)
+            sent += 1
+            yield b"a" * 1000
+
+    async with saying(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno") as (pool, wire):
+        answer = await asyncio.wait_for(pool.send_pieces(HEAD, endless()), 10)
+        assert (answer.status, await whole(answer)) == (400, b"no")
+        assert sent > 0
+        assert await asked(pool) == b"no"
+        assert wire.connections == 2
+
+
+async def test_a_body_whose_source_fails_leaves_no_connection():
+    async def failing():
+        yield b"a"
+        raise RuntimeError("gone")
+
+    async with saying(OK, limit=1) as (pool, _):
+        with pytest.raises(RuntimeError, match="gone"):
+            await pool.send_pieces(HEAD.replace(b"Content-Length: 0", b"Content-Length: 5"), failing())
+        assert await asyncio.wait_for(asked(pool), 10) == b"ok"

@@ -6,6 +6,7 @@ import pytest
 
 from router.config import parse
 from router.storage.values import BackendDefinition
+from router.surfaces.admin.backend_forms import NewBackend
 from tests.api.conftest import Office, opened
 from tests.fakes import FakeBackend, Faults
 from tests.processes.test_gguf import QWEN
@@ -119,7 +120,7 @@ async def test_a_change_counts_at_once_and_leaves_what_it_does_not_name(office, 
 async def test_removing_a_backend_lets_what_runs_there_finish_and_sends_nothing_new(office, lab):
     backend_id = await added(office, lab)
     await up(office, "lab")
-    lab.faults = Faults(chunk_delay_s=0.02)
+    lab.reply, lab.faults = "on and on " * 50, Faults(chunk_delay_s=0.02)  # 3 s at least
     head = f"x-api-key: {office.keys['bob']['x-api-key']}\r\n"
     async with calling(office.r, body=asked("lab/llama3.2", stream=True), head=head) as caller:
         await caller.until(b"data:")
@@ -367,3 +368,73 @@ async def test_a_process_of_the_file_is_shown_without_its_paths_and_arguments(tm
         tested = (await office.ask("POST", "/api/backends/mine/test")).json()
         assert (tested["connected"], tested["models"]) == (True, ["Qwen"])
         assert not r.router.fleet.processes.runs["mine"].child.is_alive
+
+
+async def test_changes_at_the_same_time_are_all_made(office, lab):
+    backend_id = await added(office, lab)
+    wanted = [{"weight": 3}, {"max_parallel": 4}, {"local": False}, {"embedding_batch": 7}]
+    await asyncio.gather(*(office.ask("PATCH", f"/api/backends/{backend_id}", json=each) for each in wanted))
+    options = (await office.ask("GET", f"/api/backends/{backend_id}")).json()["options"]
+    assert options == {"weight": 3, "max_parallel": 4, "local": False, "embedding_batch": 7}
+
+
+async def test_changes_of_the_file_at_the_same_time_are_all_made(filed, tmp_path):
+    wanted = [{"weight": 3}, {"max_parallel": 4}, {"local": False}, {"embedding_batch": 7}]
+    path = "/api/backends/desk?write_file=true"
+    for response in await asyncio.gather(*(filed.ask("PATCH", path, json=each) for each in wanted)):
+        assert response.status_code == 200, response.text
+    desk = parse((tmp_path / "turnout.yaml").read_text(encoding="utf-8"), source="f", environ={}).backends["desk"]
+    assert (desk.weight, desk.max_parallel, desk.local, desk.embedding_batch) == (3, 4, False, 7)
+    assert filed.r.router.reload.live.settings.backends["desk"].embedding_batch == 7
+
+
+async def test_a_backend_that_repeats_its_key_when_it_refuses_it_gives_it_away_nowhere(office, lab, caplog):
+    caplog.set_level("DEBUG", logger="router")
+    said = {"error": {"message": f"Incorrect API key provided: {SECRET}", "code": "invalid_api_key"}}
+    async with FakeBackend(flavour="openai", faults=Faults(status=401, body=said, health="fail")) as fussy:
+        backend_id = await added(office, fussy, type="openai", name="fussy")
+        report = await office.ask("POST", f"/api/backends/{backend_id}/test")
+        shown = await office.ask("GET", "/api/backends/status")
+        asked_there = await office.ask("POST", CHAT, "bob", json=asked("fussy/fake-chat"))
+        metrics = await office.ask("GET", "/metrics")
+        health = await office.ask("GET", "/health")
+    assert report.json()["connected"] is False
+    assert asked_there.status_code >= 400
+    for told in (report, shown, asked_there, metrics, health):
+        assert SECRET not in told.text
+    assert SECRET not in caplog.text
+
+
+ODD = [
+    None,
+    True,
+    -1,
+    0,
+    2**70,
+    1e308,
+    "",
+    " ",
+    "\u0000",
+    "\u202e",
+    "a" * 5000,
+    [],
+    [None],
+    ["\n"],
+    {},
+    {"a": None},
+    [[[]]],
+]
+
+
+@pytest.mark.parametrize("field", sorted(NewBackend.model_fields))
+async def test_odd_values_are_taken_or_refused_and_never_a_fault_of_the_router(filed, lab, field):
+    for where in ("", "?write_file=true"):
+        for position, odd in enumerate(ODD):
+            body = {**new(lab, name=f"odd{position}{len(where)}"), field: odd}
+            made = await filed.ask("POST", f"/api/backends{where}", json=body)
+            assert made.status_code in {201, 400, 409}, (where, odd, made.text)
+            changed = {"PATCH": {field: odd}, "DELETE": None} if made.status_code == 201 else {}
+            for method, sent in changed.items():
+                response = await filed.ask(method, f"/api/backends/{made.json()['id']}{where}", json=sent)
+                assert response.status_code in {200, 400, 409}, (where, odd, response.text)
+    assert (await filed.ask("GET", "/api/backends/status")).status_code == 200

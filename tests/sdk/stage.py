@@ -73,12 +73,18 @@ def _settings(fakes: Mapping[str, FakeBackend], real: Mapping[str, Any]) -> dict
     models: dict[str, Any] = {}
     for kind in FAKES:
         models[chat_alias(kind)] = {"targets": [f"{kind.name}/{kind.chat}"]}
-        models[embedding_alias(kind)] = {"targets": [f"{kind.name}/{kind.embedding or kind.chat}"]}
+        models[embedding_alias(kind)] = {
+            "targets": [f"{kind.name}/{kind.embedding or kind.chat}"],
+            "tags": ["embedding"],
+        }
     if real:
         models[chat_alias(REAL)] = {
             "targets": [f"{REAL.name}/{REAL.chat}"],
             "max_tokens": 48,
             "options": {"temperature": 0, "seed": 1},
         }
-        models[embedding_alias(REAL)] = {"targets": [f"{REAL.name}-embed/{REAL.embedding}"]}
+        models[embedding_alias(REAL)] = {
+            "targets": [f"{REAL.name}-embed/{REAL.embedding}"],
+            "tags": ["embedding"],
+        }
     return {"auth": {"api_keys": [KEY]}, "backends": {**backends, **real}, "models": models}

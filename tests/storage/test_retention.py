@@ -11,12 +11,13 @@ from router.storage.usage import Usage
 from router.storage.usage_buffer import usage_record
 from router.storage.usage_rows import insert_usage
 from tests.running import running
-from tests.storage.opening import SECRET_KEY, opened, until
+from tests.storage.opening import opened, until
 from tests.usage.recorded import recorded
 
 pytestmark = pytest.mark.anyio
 
 TODAY = 20_000
+KEY = "a-key-of-a-test-that-is-long-enough"
 
 
 async def fill(database: Database, *days: int) -> None:
@@ -56,8 +57,8 @@ async def test_all_is_kept_unless_the_settings_say_how_long(url):
 
 
 async def test_a_running_router_deletes_what_is_too_old(sqlite_url, tmp_path, monkeypatch):
-    monkeypatch.setenv("TURNOUT_SECRET_KEY", SECRET_KEY)
-    async with opened(sqlite_url) as database:
+    monkeypatch.setenv("TURNOUT_SECRET_KEY", KEY)
+    async with opened(sqlite_url, KEY) as database:
         await fill(database, 1, 2, 3)
     config = {"database": {"url": sqlite_url, "keep_days": 30}, "server": {"data_dir": str(tmp_path)}}
     async with running(config) as r:

@@ -232,6 +232,37 @@ async def test_a_stream_that_breaks_ends_with_an_error_and_no_end_marker(r, fake
     assert (len(answer.errors), answer.done) == (1, False)
 
 
+@only("llama_cpp", "openai")
+@pytest.mark.parametrize("second", ["llama_cpp", "ollama"])
+@pytest.mark.parametrize("fields", [{}, {"suffix": "the end"}], ids=["text", "gap"])
+async def test_a_text_that_breaks_off_goes_on_elsewhere_where_the_alias_allows_it(fake, second, fields):
+    fake.reply = "One two three four five."
+    fake.faults = Faults(drop_after=3)
+    async with FakeBackend([FakeModel("coder", ABLE)], flavour=second, reply=" and more") as other:
+        models = alias("code", "a/coder", "b/coder", resume=True)
+        async with running({"backends": backends({"a": fake, "b": other}), "models": models}) as r:
+            answer = await stream(r, max_tokens=40, **fields)
+    assert answer.done
+    begun = text_of(answer).removesuffix(" and more")
+    assert fake.reply.startswith(begun)
+    assert begun
+    asked = told(other)
+    assert (asked.get("prompt") or asked["input_prefix"]) == f"one two{begun}"
+    limit = asked.get("n_predict") or asked["options"]["num_predict"]
+    assert 0 < limit < 40
+
+
+@only("openai")
+@pytest.mark.parametrize("fields", [{"prompt": ["a", "b"]}, {"echo": True}, {"logprobs": 1}, {"prompt": [1, 2]}])
+async def test_what_no_longer_prompt_could_ask_for_is_not_gone_on_with(fake, fields):
+    fake.faults = Faults(drop_after=3)
+    async with FakeBackend([FakeModel("coder", ABLE)], flavour="llama_cpp") as other:
+        models = alias("code", "a/coder", "b/coder", resume=True)
+        async with running({"backends": backends({"a": fake, "b": other}), "models": models}) as r:
+            answer = await stream(r, **fields)
+    assert (answer.done, len(answer.errors), other.requests) == (False, 1, [])
+
+
 async def test_a_server_that_does_not_stream_is_told_as_a_stream(r, fake):
     fake.faults = Faults(ignore_stream=True)
     answer = await stream(r)

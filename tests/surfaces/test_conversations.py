@@ -99,3 +99,15 @@ def test_without_room_nothing_is_kept():
     conversations = Conversations(max_bytes=0)
     kept(conversations, "a")
     assert conversations.of("me").response("a") is None
+
+
+def test_an_item_is_gone_with_its_response_unless_a_newer_one_has_it():
+    conversations = Conversations(max_bytes=ROOM)
+    own = conversations.of("me")
+    shared = Raw(b'{"id":"msg_1"}')
+    for name in "ab":
+        conversations.keep("me", (shared,), Answered(name, Raw(b"{}"), ()), previous=None)
+    assert own.forget("a")
+    assert own.item("msg_1") == shared
+    assert own.forget("b")
+    assert own.item("msg_1") is None

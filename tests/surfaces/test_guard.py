@@ -284,7 +284,7 @@ async def test_the_wrong_method_is_a_405(r, method, path):
     assert (response.status_code, error_of(response)["code"]) == (405, "method_not_allowed")
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/nothing", "/v2/chat/completions", "/%ff", "/v1/chat/completions/x"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/nothing", "/v2/chat/completions", "/%ff", "/v1/chat/completions/x"])
 async def test_an_unknown_route_is_a_404(r, path):
     response = await r.client.post(path, json={})
     assert (response.status_code, error_of(response)["code"]) == (404, "unknown_route")

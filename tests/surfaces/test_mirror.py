@@ -129,6 +129,15 @@ async def test_every_alias_and_every_model_is_listed_and_shown(r, kind):
         assert shown.json()["capabilities"]
 
 
+async def test_what_is_tagged_as_an_embedder_is_shown_as_one(fake, kind):
+    config = {"backends": backends({"desk": fake}, api_key="k"), "models": alias("v", "desk/x", tags=["embedding"])}
+    async with running(config) as r:
+        (listed,) = [
+            model for model in (await r.client.get("/api/tags")).json()["models"] if model["name"] == "v:latest"
+        ]
+    assert listed["capabilities"] == ["embedding"]
+
+
 async def test_what_is_loaded_is_told_where_the_backend_says_it(r, kind):
     loaded = {model["name"] for model in (await r.client.get("/api/ps")).json()["models"]}
     assert ("chat:latest" in loaded) == (kind.flavour in {"ollama", "llama_cpp"})

@@ -113,9 +113,9 @@ def is_shown(body: bytes) -> bool:
 
 
 def _common(entry: Entry) -> dict[str, Any]:
-    """`digest` stands for the name alone: nobody but Ollama has one, and an alias has none."""
+    """`digest` is made of the name, of what it stands for, and of what that can do: clients remember that by it."""
     name = tagged(entry.name)
-    digest = sha256(name.encode("utf-8", "replace")).hexdigest()
+    digest = sha256("\n".join((name, entry.info.name, *_capabilities(entry))).encode("utf-8", "replace")).hexdigest()
     return {"name": name, "model": name, "size": entry.info.size or 0, "digest": digest, "details": _details(entry)}
 
 

@@ -215,7 +215,7 @@ class StreamDecoder:
             self.failure = StreamBroken(failure)
             return ()
         if self._forwards is None and chunk.choices:
-            self._forwards = chunk.id is not None and chunk.object is not None and _INDEX in event
+            self._forwards = chunk.id is not None and _INDEX in event
         events, whole = self._events(chunk)
         if chunk.usage is None:
             return (Frame(self._forwarded(event, text, chunk) if whole else b"", tuple(events)),)
@@ -230,7 +230,7 @@ class StreamDecoder:
     def _forwarded(self, event: bytes, text: bytes, chunk: _Chunk) -> bytes:
         """The event with the model's name changed; one of several lines is written anew if it has to be.
 
-        Nothing of a server that leaves out what strict clients cannot do without: id, object, and the choice's index.
+        Nothing of a server that leaves out what strict clients cannot do without: the answer's id, the choice's index.
         """
         if self._forwards is False:
             return b""

@@ -22,6 +22,7 @@ from router.surfaces.models import Model, found, listed, whoever_asks
 GREETING = "Ollama is running"
 FOR_EVER = timedelta(days=365 * 100)
 SHOW_TIMEOUT_S = 5.0
+EMBEDDING = "embedding"
 _LOOK = [HttpMethod.GET, HttpMethod.HEAD]
 
 
@@ -89,7 +90,7 @@ def _entry(model: Model, fleet: Fleet) -> ollama.Entry:
     known = fleet.health[target.backend].model(target.model)
     info = ModelInfo(
         name=target.model,
-        capabilities=None if details.capabilities is None else frozenset(details.capabilities),
+        capabilities=_capabilities(model),
         context_length=details.context_length,
         trained_length=known.trained_length if known else None,
         size=details.size,
@@ -102,6 +103,14 @@ def _entry(model: Model, fleet: Fleet) -> ollama.Entry:
     return ollama.Entry(
         name=model.id, info=info, family=fleet.adapters[target.backend].kind, modified_at=ollama.timestamp(made)
     )
+
+
+def _capabilities(model: Model) -> frozenset[str] | None:
+    """Those that the backend tells; but what a person has tagged as an embedder is one, and many cannot say that."""
+    details = model.turnout
+    if EMBEDDING in (details.tags or ()):
+        return frozenset({EMBEDDING})
+    return None if details.capabilities is None else frozenset(details.capabilities)
 
 
 def _stays_s(target: Target, fleet: Fleet) -> float | None:
