@@ -52,7 +52,7 @@ class BackendSettings(Section):
         "`claude` may leave it out: Anthropic's own. With `launch` there is none."
     )
     launch: LaunchSettings | None = Field(
-        default=None, description="For `llama_cpp`: the router runs the server itself, as said here."
+        default=None, description="For `llama_cpp`: the router runs the server itself, as said here. In this file only."
     )
     api_key: Key | None = Field(default=None, description="Sent to this backend as a bearer token.")
     enabled: bool = Field(default=True, description="Off: it is listed but gets no work.")
