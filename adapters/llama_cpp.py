@@ -1,11 +1,13 @@
 """llama.cpp's own server: OpenAI's chat format with a few habits, plus `/health` and `/props`."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from adapters.exchange import Format, OpenReply, Question
 from adapters.openai_compatible import OpenAICompatible
@@ -122,6 +124,7 @@ class LlamaCpp(OpenAICompatible):
 
     _slots_told: bool = True
     """Whether `/slots` is worth asking: `--no-slots` switches it off until the server is started anew."""
+    _at_rest: Callable[[], Probe] | None = None
     _tools: bool | None = None
     _vision: bool | None = None
 
@@ -182,6 +185,8 @@ class LlamaCpp(OpenAICompatible):
 
     async def prompt_tokens(self, request: ChatRequest, attempt: Attempt, *, timeout_s: float) -> int | None:
         """By the server's own count; one too old for that writes the prompt out and counts its tokens."""
+        if self._at_rest is not None:
+            return None
         try:
             async with asyncio.timeout(timeout_s):
                 if isinstance(request, CompletionRequest):
@@ -219,8 +224,17 @@ class LlamaCpp(OpenAICompatible):
             return read
         return Format(read.dialect, read.decoder, lambda body: _without_prefill(read.whole(body), body, prefill))
 
+    def moved(self, url: str | None, at_rest: Callable[[], Probe]) -> None:
+        self._at_rest = at_rest if url is None else None
+        self._slots_told = True
+        if url is not None:
+            self.config = replace(self.config, url=url)
+            self.upstream.moved(self.config)
+
     async def probe(self, *, timeout_s: float) -> Probe:
         """Asks `/health`, then `/props` for what the model can do; neither wakes a sleeping server."""
+        if self._at_rest is not None:
+            return self._at_rest()
         await self.upstream.get("/health", timeout_s=timeout_s)
         try:
             props = _PROPS.decode(await self.upstream.get("/props", timeout_s=timeout_s))
@@ -240,7 +254,7 @@ class LlamaCpp(OpenAICompatible):
 
     async def glance(self, *, timeout_s: float) -> Glance:
         """Counts the slots that are idle, where the server tells."""
-        if not self._slots_told:
+        if not self._slots_told or self._at_rest is not None:
             return Glance()
         try:
             slots = _SLOTS.decode(await self.upstream.get("/slots", timeout_s=timeout_s))

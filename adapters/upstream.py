@@ -119,6 +119,13 @@ class Upstream:
     def config(self) -> BackendConfig:
         return self._config
 
+    def moved(self, config: BackendConfig) -> None:
+        """The backend is somewhere else from now on; what is connected to where it was is left to end by itself."""
+        self._config = config
+        self._pool = self._client = None
+        self._heads.clear()
+        self._secrets = (config.url, *self._secrets[1:])
+
     @property
     def pool(self) -> Pool:
         if self._pool is None:

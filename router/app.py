@@ -1,18 +1,16 @@
 """The composition root: settings to objects to Litestar. The only module that builds things."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
 from litestar import Litestar
-from litestar.config.cors import CORSConfig
-from litestar.datastructures import State
-from litestar.middleware import DefineMiddleware
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.types import ASGIApp
+from msgspec import structs
 
 from adapters import discover
 from router.admission.gate import Gate
@@ -20,43 +18,33 @@ from router.backends.changes import Changes
 from router.backends.inventory import Inventory
 from router.backends.looks import Looks
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
-from router.canonical.caller import Priority
-from router.canonical.request import Profile
+from router.catalogs import catalog_of
 from router.config_watch import Watch
 from router.keeping import Keeping, keeping_of
 from router.lanes import lanes_of, tell
+from router.launcher import Launcher, at_rest, launch_for
 from router.live import Live
 from router.relay.attempts import Tracing
 from router.relay.fleet import Fleet
 from router.relay.relay import Relay
 from router.reload import Parts, Reload
-from router.routing.catalog import Alias, Catalog, Target, Terms
 from router.routing.health import Health
 from router.routing.prober import Prober
 from router.settings import Settings
 from router.settings.backends import BackendSettings
-from router.settings.models import AliasSettings
+from router.site import Site
 from router.storage.live import Storage
 from router.surfaces.admin.api import Api
 from router.surfaces.admin.backend_reports import BackendDesk
-from router.surfaces.admin.docs import openapi
-from router.surfaces.admin.routes import api_routes
 from router.surfaces.answering import Answering
 from router.surfaces.capture import Capture, CaptureBook
 from router.surfaces.conversations import Conversations
-from router.surfaces.direct import Direct, routes
+from router.surfaces.direct import Direct
 from router.surfaces.drain import Drain
 from router.surfaces.endpoints import endpoints
-from router.surfaces.explain import explain_routes
-from router.surfaces.guard import EXCEPTION_HANDLERS, Guard, RequestIds
-from router.surfaces.health import health_routes
-from router.surfaces.metrics import Counted, labels_from, metrics_routes
-from router.surfaces.mirror.library import library_routes
-from router.surfaces.mirror.manage import management_routes
-from router.surfaces.models import model_routes
-from router.surfaces.queue import queue_routes
+from router.surfaces.guard import Guard, RequestIds
+from router.surfaces.metrics import Counted, labels_from
 from router.surfaces.recording import Recorder
-from router.surfaces.responses import kept_routes
 from router.usage.arrears import Arrears
 from router.usage.calibration_file import CalibrationFile
 from router.usage.lessons import Lessons
@@ -67,13 +55,6 @@ from router.usage.request_log import log_request
 from router.usage.tokenizer import Tokenizer
 
 CLOSE_TIMEOUT_S = 5.0
-USUAL_PARALLEL = 32
-Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
-EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "x-turnout-backend", "x-turnout-model",
-                   "x-turnout-attempts", "x-turnout-reason", "x-turnout-dropped", "x-turnout-warning",
-                   "x-turnout-usage", "x-turnout-context", "x-ratelimit-limit-requests",
-                   "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests", "x-ratelimit-limit-tokens",
-                   "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +97,7 @@ def build(
     `sinks` take the record of every request, besides those that the settings ask for. `telemetry` stays the caller's.
     `keeping` is what the settings ask for, unless it is given.
     """
-    kept, limit = keeping or keeping_of(settings), settings.server.max_body_bytes
+    kept = keeping or keeping_of(settings)
     storage, fleet = kept.storage, build_fleet(settings, optional=optional)
     drain, tokenizer = Drain(settings.server.drain_s), Tokenizer()
     learned = CalibrationFile(settings.server.data_folder)
@@ -130,25 +111,14 @@ def build(
     told = (counted.requests.record, fleet.learn, *_sinks(settings, storage), *sinks)
     answering = Answering(relay, drain, keepalive_s=settings.server.keepalive_s)
     conversations = Conversations(max_bytes=settings.server.kept_responses_bytes)
-    posted = endpoints(answering, conversations, max_body_bytes=limit)
-    parts = Parts(fleet, gate, prober, kept.locks)
+    posted = endpoints(answering, conversations, max_body_bytes=settings.server.max_body_bytes)
+    parts = Parts(fleet, gate, prober, kept.locks, Launcher(settings, fleet, gate, prober=prober))
     reload, watch = _reloading(parts, settings, kept, optional=optional)
-    handlers = [
-        *routes(posted),
-        *kept_routes(conversations),
-        *model_routes(fleet),
-        *library_routes(fleet, max_body_bytes=limit),
-        *management_routes(fleet, drain, prober.look, door=kept.door, max_body_bytes=limit),
-        *explain_routes(relay, max_body_bytes=limit),
-        *health_routes(fleet, drain, storage, in_force=reload.live),
-        *queue_routes(fleet, gate, kept.door),
-        api_routes(),
-        *metrics_routes(counted, fleet, gate=gate, drain=drain, storage=storage, live=reload.live),
-    ]
-    at_work = (_lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned), reload.running)
+    at_work = (_running(parts.launcher), _lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned))
     captured = CaptureBook(partial(_secrets, fleet, reload.live)) if settings.server.capture else None
     api = Api(fleet, kept.door, storage, captured, _desk(kept, parts, reload, watch=watch, optional=optional))
-    app = _litestar(settings, handlers, api=api, lifespan=(_keeping(storage, prober), *at_work))
+    site = Site(parts, relay, drain, counted, reload.live, conversations, posted)
+    app = site.app(settings, api, lifespan=(_keeping(storage, prober), *at_work, reload.running))
     served = Direct(app, posted, guard=partial(Guard, door=kept.door))
     served = RequestIds(Capture(served, captured) if captured else served, Recorder(told, arrears, at_once=traced))
     app = telemetry.wrap(served) if telemetry else served
@@ -189,21 +159,6 @@ def _sinks(settings: Settings, storage: Storage | None) -> Iterator[Sink]:
         yield storage.usage.record
 
 
-def _litestar(
-    settings: Settings, routes: Sequence[ControllerRouterHandler], *, api: Api, lifespan: Sequence[Lifespan]
-) -> Litestar:
-    return Litestar(
-        route_handlers=routes,
-        exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[DefineMiddleware(Guard, door=api.door)],
-        cors_config=_cors(settings),
-        lifespan=lifespan,
-        openapi_config=openapi(),
-        state=State({"api": api}),
-        logging_config=None,
-    )
-
-
 def _rebuilt(fleet: Fleet, settings: Settings, owners: Mapping[str, str], *, optional: frozenset[str]) -> Fleet:
     return build_fleet(settings, optional=optional, known=fleet.adapters, owners=owners)
 
@@ -222,7 +177,7 @@ def build_fleet(
     enabled = {name: backend for name, backend in settings.backends.items() if backend.enabled}
     kinds = discover()
     return Fleet(
-        catalog=_catalog(settings, enabled, owners),
+        catalog=catalog_of(settings, enabled, owners),
         health=Health(enabled),
         adapters={name: _adapter(kinds, name, backend, known=known.get(name)) for name, backend in enabled.items()},
         totals={name: backend.timeouts.total for name, backend in enabled.items()},
@@ -233,81 +188,47 @@ def build_fleet(
 def _adapter(
     kinds: dict[str, type[Adapter]], name: str, backend: BackendSettings, *, known: Adapter | None = None
 ) -> Adapter:
-    times = backend.timeouts
+    times, launch = backend.timeouts, launch_for(name, backend)
+    key = backend.api_key.get_secret_value() if backend.api_key else None
     config = BackendConfig(
         name=name,
         url=backend.url,
-        api_key=backend.api_key.get_secret_value() if backend.api_key else None,
+        api_key=launch.api_key if launch else key,
         headers={key: value.get_secret_value() for key, value in backend.headers.items()},
         models=backend.models,
         timeouts=Timeouts(connect=times.connect, first_token=times.first_token, idle=times.idle, load=times.load),
         embedding_batch=backend.embedding_batch,
         responses=backend.has_responses,
+        process=launch.process if launch else "",
         whole_only=frozenset(backend.whole_only if backend.stream else (ALL_MODELS,)),
         stream_only=frozenset(backend.stream_only),
     )
-    is_same = known is not None and known.kind == backend.type and known.config == config
-    return known if known is not None and is_same else kinds[backend.type](config)
+    if known is not None and known.kind == backend.type and _as_written(known.config, config) == config:
+        return known
+    made = kinds[backend.type](config)
+    if launch is not None:
+        at_rest(made, launch)
+    return made
 
 
-def _catalog(settings: Settings, enabled: dict[str, BackendSettings], owners: Mapping[str, str]) -> Catalog:
-    aliases = (_alias(name, alias, enabled) for name, alias in settings.models.items())
-    return Catalog(
-        backends=tuple(enabled),
-        aliases={alias.name: alias for alias in aliases if alias.targets},
-        tasks=settings.routing.tasks,
-        default_model=settings.routing.default_model,
-        terms={name: _terms(backend) for name, backend in enabled.items()},
-        owners={name: owner for name, owner in owners.items() if name in enabled},
-    )
-
-
-def _terms(backend: BackendSettings) -> Terms:
-    """Ollama does one request at a time unless told otherwise; llama.cpp says itself how many."""
-    usual = {"ollama": 1, "llama_cpp": None}.get(backend.type, USUAL_PARALLEL)
-    return Terms(
-        weight=backend.weight,
-        max_parallel=backend.max_parallel or usual,
-        hosted=backend.is_hosted,
-        kind=backend.type,
-    )
-
-
-def _alias(name: str, alias: AliasSettings, enabled: dict[str, BackendSettings]) -> Alias:
-    """An alias without the targets on backends that are switched off."""
-    targets = (target.partition("/") for target in alias.targets)
-    return Alias(
-        name=name,
-        targets=tuple(Target(backend, model) for backend, _, model in targets if backend in enabled),
-        tags=frozenset(alias.tags),
-        scored=alias.strategy == "score",
-        local_only=alias.local_only,
-        profile=Profile(
-            options=alias.options,
-            context_length=alias.context_length,
-            max_tokens=alias.max_tokens,
-            thinking_tokens=alias.thinking_tokens,
-            truncate=alias.truncate,
-            client_options=frozenset(alias.client_options),
-            split_thinking=alias.split_thinking,
-            resume=alias.resume,
-            hedge_after_s=alias.hedge_after,
-        ),
-        priority=None if alias.priority is None else Priority[alias.priority.upper()],
-    )
-
-
-def _cors(settings: Settings) -> CORSConfig | None:
-    origins = settings.server.cors_origins
-    if not origins:
-        return None
-    return CORSConfig(allow_origins=list(origins), allow_headers=["*"], expose_headers=EXPOSED_HEADERS)
+def _as_written(known: BackendConfig, written: BackendConfig) -> BackendConfig:
+    """Where a process of ours is says nothing about whether it is the same."""
+    return structs.replace(known, url=written.url) if known.process else known
 
 
 def _keeping(storage: Storage | None, prober: Prober):  # noqa: ANN202
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         async with storage.at_work(prober.looked_at_all) if storage else nullcontext():
+            yield
+
+    return lifespan
+
+
+def _running(launcher: Launcher):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        async with launcher.supervisor.running():
             yield
 
     return lifespan

@@ -19,6 +19,7 @@ from router import __version__
 from router.commands.backends import backends
 from router.commands.completion import completion
 from router.commands.db import db
+from router.commands.llama import llama
 from router.commands.looking import queue, usage
 from router.commands.people import keys, users
 from router.commands.shared import config_option, existing, fail, settings_of, source_of, terminal
@@ -40,7 +41,7 @@ def main() -> None:
     """One OpenAI-compatible address in front of the models you already have."""
 
 
-for command in (status, db, backends, users, keys, usage, queue, completion):
+for command in (status, db, backends, llama, users, keys, usage, queue, completion):
     main.add_command(command)
 
 
@@ -72,10 +73,12 @@ def demo(host: str | None, port: int | None, log_level: str | None) -> None:
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def check(file: Path | None) -> None:
     """Check a settings file and say what is wrong with it, line by line."""
+    from router.processes.launch import unusable
+
     path = existing(file, os.environ)
     if path is None:
         fail("there is no settings file here: name one, or write a turnout.yaml")
-    settings = settings_of(path, os.environ)
+    settings = settings_of(path, os.environ, also=unusable)
     click.echo(f"{path}: {len(settings.backends)} backends, {len(settings.models)} aliases, no errors")
 
 

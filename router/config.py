@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from os import path as os_path
 from pathlib import Path
@@ -20,7 +20,7 @@ from ruamel.yaml.reader import ReaderError
 
 from router.declared import declared_at, section_in
 from router.settings import Settings
-from router.settings.checks import cross_check, nearest
+from router.settings.checks import Conflict, cross_check, nearest
 from router.settings.fields import Location
 
 FILE_NAMES = ("turnout.yaml", "turnout.yml", "turnout.json")
@@ -29,6 +29,7 @@ MAX_DEPTH = 50
 MAX_VALUES = 20_000
 
 Place = tuple[int, int]
+Check = Callable[[Settings], Iterable[Conflict]]
 
 _TOO_MUCH = "too many values, or nested too deeply"
 _CORE_TAG = "tag:yaml.org,2002:"
@@ -57,6 +58,11 @@ class Problem:
         return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
 
 
+def nothing_else(_: Settings) -> Iterable[Conflict]:
+    """Looks at nothing but the file."""
+    return ()
+
+
 class ConfigError(Exception):
     """The file cannot be used; `problems` is all that is wrong, in the order of its lines, no secret in it."""
 
@@ -79,19 +85,21 @@ def find(environ: Mapping[str, str], cwd: Path) -> Path | None:
     return next((path for path in known if os_path.lexists(path)), None)
 
 
-def load(path: Path | None = None, *, environ: Mapping[str, str]) -> Settings:
+def load(path: Path | None = None, *, environ: Mapping[str, str], also: Check = nothing_else) -> Settings:
     """The settings in `path`, or in the file that `find` sees from the working directory, or the defaults.
 
-    Raises ConfigError.
+    Raises ConfigError, also for what `also` finds.
     """
     path = path or find(environ, Path())
-    return Settings() if path is None else parse(read(path), source=str(path), environ=environ)
+    return Settings() if path is None else parse(read(path), source=str(path), environ=environ, also=also)
 
 
-def parse(text: str, *, source: str, environ: Mapping[str, str]) -> Settings:
+def parse(text: str, *, source: str, environ: Mapping[str, str], also: Check = nothing_else) -> Settings:
     """The settings in a YAML or JSON text. Raises ConfigError; `source` is what its lines call the text."""
     document = _Document(text, source=source, environ=environ)
     settings = _validate(document)
+    for conflict in also(settings) if settings else ():
+        document.report(conflict.loc, conflict.message, hint=conflict.hint)
     if settings is None or document.problems:
         raise ConfigError(tuple(sorted(document.problems, key=lambda found: (found.line or 0, found.column or 0))))
     return settings

@@ -1,5 +1,6 @@
 """What the settings declare, for whoever explains or documents them."""
 
+from types import UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel, JsonValue
@@ -21,6 +22,9 @@ def declared_at(loc: Location) -> object:
 
 
 def section_in(kind: object) -> type[BaseModel] | None:
+    """The section that a type is, or may be."""
+    if isinstance(kind, UnionType):
+        return next(filter(None, map(section_in, get_args(kind))), None)
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 

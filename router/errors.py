@@ -10,7 +10,11 @@ RouterError                          status  code
 |  |- ContextLengthExceeded          400     context_length_exceeded
 |  |- PreviousResponseNotFound       400     previous_response_not_found
 |  |- RejectedByBackend              4xx     (the backend's)
-|  |- AlreadyExists                  409     already_exists
+|  |- Conflict                       409     conflict
+|  |  |- AlreadyExists               409     already_exists
+|  |  |- BackendInUse                409     backend_in_use
+|  |  `- ReadOnly                    409     read_only
+|  |- WrongMethod                    405     method_not_allowed
 |  |- BodyTooLarge                   413     request_too_large
 |  `- BodyTimeout                    408     request_timeout
 |- Unauthorized                      401     invalid_api_key
@@ -23,14 +27,13 @@ RouterError                          status  code
 |- LimitReached                      429     rate_limit_exceeded
 |  |- TooManyRequests                429     rate_limit_exceeded
 |  |- TooManyTokens                  429     rate_limit_exceeded
+|  |- QueueShareExhausted            429     rate_limit_exceeded      next target is tried
 |  `- BudgetSpent                    429     insufficient_quota
 |- NotFound                          404     not_found
 |  |- UnknownRoute                   404     unknown_route
 |  |- UnknownModel                   404     model_not_found
 |  |- UnknownResponse                404     response_not_found
 |  `- UnknownBackend                 404     backend_not_found
-|- WrongMethod                       405     method_not_allowed
-|- QueueShareExhausted               429     rate_limit_exceeded      next target is tried
 |- InternalError                     500     internal_error
 |- Unavailable                       503     unavailable
 |  |- NoBackend                      503     no_backend
@@ -154,6 +157,10 @@ class ReadOnly(Conflict):
     code = "read_only"
 
 
+class BackendInUse(Conflict):
+    code = "backend_in_use"
+
+
 class BodyTooLarge(BadRequest):
     status = 413
     code = "request_too_large"
@@ -236,10 +243,9 @@ class UnknownRoute(NotFound):
     code = "unknown_route"
 
 
-class WrongMethod(RouterError):
+class WrongMethod(BadRequest):
     status = 405
     code = "method_not_allowed"
-    kind = "invalid_request_error"
 
 
 class UnknownModel(NotFound):
@@ -256,12 +262,9 @@ class UnknownBackend(NotFound):
     code = "backend_not_found"
 
 
-class QueueShareExhausted(RouterError):
+class QueueShareExhausted(LimitReached):
     """The caller has as many requests in line as one caller may."""
 
-    status = 429
-    code = "rate_limit_exceeded"
-    kind = "rate_limit_error"
     retryable = True
 
 

@@ -28,10 +28,11 @@ def lanes_of(settings: Settings, fleet: Fleet) -> tuple[LaneSpec, ...]:
 def _room(backend: BackendSettings, adapter: Adapter) -> Room:
     return Room(
         backend=adapter.config.name,
-        most=backend.max_parallel or adapter.max_parallel,
+        most=backend.max_parallel or (backend.launch.parallel if backend.launch else adapter.max_parallel),
         fixed=backend.max_parallel is not None,
         per_model=adapter.swaps_models,
         swaps=adapter.swaps_models,
+        launched=backend.launch is not None,
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from router.admission.gate import Gate
 from router.canonical.adapter import Adapter
 from router.lanes import lanes_of
+from router.launcher import Launcher
 from router.live import Live
 from router.relay.fleet import Change, Fleet
 from router.routing.prober import Prober
@@ -42,6 +43,7 @@ class Parts:
     gate: Gate
     prober: Prober
     locks: Locks
+    launcher: Launcher
 
 
 class Reload:
@@ -94,6 +96,7 @@ class Reload:
         settings = settings.model_copy(update={"backends": {**settings.backends, **self._added.private}})
         change = parts.fleet.become(self._rebuilt(settings, self._added.owners))
         parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
+        parts.launcher.become(settings)
         parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)
         parts.locks.replace(settings.auth)
         self._tell(change)

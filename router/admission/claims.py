@@ -1,10 +1,15 @@
 """What is asked of a lane and what it answers: claims, limits, verdicts, entries. Values only."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
 
 from router.canonical.caller import Priority
+
+
+def fits_always(_: AbstractSet[str]) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,9 @@ class Limits:
     max_parallel: int | None = None  # the whole lane
     per_backend: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
     per_model: Mapping[str, int | None] = field(default_factory=dict[str, int | None])  # by backend: on one model of it
-    reloading: frozenset[str] = frozenset()  # backends that swap models: Ollama, a supervised llama.cpp
+    reloading: frozenset[str] = frozenset()  # backends that swap models: Ollama
+    sharing: frozenset[str] = frozenset()  # backends that are started for requests, within what `fits` side by side
+    fits: Callable[[AbstractSet[str]], bool] = fits_always
     max_depth: int = 100
     max_per_user: int = 50
     max_wait_s: float = 120  # the gate sends a claim away then; the lane only ages by it

@@ -1,11 +1,12 @@
 """What runs and waits on each backend of a lane and on each of its models; says whether one more may run."""
 
 from bisect import bisect_left, insort
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 
 from router.admission.claims import Claim, Limits
-from router.admission.residency import Residency
+from router.admission.residency import Residency, Sharing
 
 MAX_MODELS = 256  # of one backend; more are names that clients made up, and the idle ones are forgotten
 
@@ -53,7 +54,12 @@ class Demand:
     def needs_load(self) -> bool:
         """Whether a request to the model would have it loaded first."""
         residency = self.backend.residency
-        return residency is not None and self.model not in residency.loaded
+        return residency is not None and self.key not in residency.loaded
+
+    @property
+    def key(self) -> str:
+        """What residency knows it by."""
+        return self.backend.name if type(self.backend.residency) is Sharing else self.model
 
     @property
     def idle(self) -> bool:
@@ -63,23 +69,38 @@ class Demand:
 class Backend:
     """One backend of a lane."""
 
-    __slots__ = ("_limits", "demands", "limit", "model_limit", "name", "paused", "residency", "running")
+    __slots__ = ("_limits", "demands", "limit", "model_limit", "name", "neighbours", "paused", "residency", "running")
 
-    def __init__(self, name: str, limits: Limits) -> None:
+    def __init__(self, name: str, limits: Limits, shared: "Shared") -> None:
         self.name = name
+        self.neighbours: list[Backend] = [self]  # those whose models have to fit beside its own
         self.running = 0
         self.paused = False
         self.demands: dict[str, Demand] = {}
-        self.residency: Residency | None = None
-        self.limit_to(limits)
+        self.residency: Residency | Sharing | None = None
+        self.limit_to(limits, shared)
 
-    def limit_to(self, limits: Limits) -> None:
-        """Takes its own part of the lane's limits."""
+    def limit_to(self, limits: Limits, shared: "Shared") -> None:
+        """Takes its own part of the lane's limits, and of what the lane's processes share if it is one of them."""
         self._limits = limits
         self.limit = limits.per_backend.get(self.name)
         self.model_limit = limits.per_model.get(self.name)
-        reloading = self.name in limits.reloading
-        self.residency = (self.residency or Residency()) if reloading else None
+        if self.name not in limits.sharing:
+            self.part()
+            self.residency = (self.residency or Residency()) if self.name in limits.reloading else None
+            return
+        if self.residency is not shared[0]:
+            self.part()
+            self.residency, self.neighbours = shared
+            self.neighbours.append(self)
+        shared[0].may_share = limits.fits
+
+    def part(self) -> None:
+        """Is no process of its lane any more, or of no lane."""
+        if isinstance(self.residency, Sharing):
+            self.residency.seen(self.name, is_running=False)
+            self.neighbours.remove(self)
+            self.residency, self.neighbours = None, [self]
 
     @property
     def is_open(self) -> bool:
@@ -96,8 +117,16 @@ class Backend:
         return found
 
     def runs(self) -> list[str]:
-        """The models with requests running."""
-        return [demand.model for demand in self.demands.values() if demand.running]
+        """What has requests running, here and on its neighbours."""
+        return [demand.key for backend in self.neighbours for demand in backend.demands.values() if demand.running]
+
+    def loads_wanted(self) -> int:
+        """For how many models that are not loaded somebody waits, here and on its neighbours."""
+        return sum(
+            demand.best is not None and demand.needs_load
+            for backend in self.neighbours
+            for demand in backend.demands.values()
+        )
 
     def settled_at(self, overdue: int = 0) -> float:
         """When the model that was loaded last may be pushed out though requests for it wait.
@@ -118,20 +147,25 @@ class Backend:
         if not self.is_open or (self.model_limit is not None and demand.running >= self.model_limit):
             return Say.SKIP
         residency = self.residency
-        if residency is None or demand.model in residency.loaded or residency.fits(demand.model, residency.loaded):
+        if residency is None or demand.key in residency.loaded or residency.fits(demand.key, residency.loaded):
             return Say.GRANT
-        rival = self._resident_waiting(residency)
+        runs = self.runs()
+        rival = self._waiting_for(residency.goes_for(demand.key, runs))
         if rival is not None and (now < self.settled_at(overdue) or (rival <= priority and not overdue)):
             return Say.SKIP
-        return Say.GRANT if residency.fits(demand.model, self.runs()) else Say.HOLD
+        return Say.GRANT if residency.fits(demand.key, runs) else Say.HOLD
 
-    def _resident_waiting(self, residency: Residency) -> int | None:
-        best: int | None = None
-        for model in residency.loaded:
-            waits = self.demands[model].best if model in self.demands else None
-            if waits is not None and (best is None or waits < best):
-                best = waits
-        return best
+    def _waiting_for(self, keys: AbstractSet[str]) -> int | None:
+        """The highest class of those who wait for one of these."""
+        if type(self.residency) is Sharing:
+            demands = [demand for each in self.neighbours if each.name in keys for demand in each.demands.values()]
+        else:
+            demands = [self.demands[key] for key in keys if key in self.demands]
+        return min((best for demand in demands if (best := demand.best) is not None), default=None)
+
+
+Shared = tuple[Sharing, list[Backend]]
+"""What the processes of a lane have in common, and which these are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ MAX_RETRY_S = 60.0
 
 Scope = tuple[str, ...]
 
+_TOGETHER: Scope = ()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
@@ -71,24 +73,29 @@ class Forecast:
         for run in self.runs:
             scope = self._scope(run.claim)
             work[scope] = work.get(scope, 0.0) + self._left_s(run)
-        loads: dict[str, set[str]] = {}
+        loads: dict[Scope, set[str]] = {}
         etas: dict[int, float] = {}
         for claim in self._order:
             scope, backend = self._scope(claim), claim.backend
+            place = _TOGETHER if self._takes_turns(backend) else (backend,)
             if self._loads(claim):
-                loads.setdefault(backend, set()).add(claim.model)
+                loads.setdefault(place, set()).add(self.line.demand(claim).key)
             before = work.get(scope, 0.0)
-            etas[claim.ticket] = before / self._slots(claim) + len(loads.get(backend, ())) * self.pace.load_s(backend)
+            etas[claim.ticket] = before / self._slots(claim) + len(loads.get(place, ())) * self.pace.load_s(backend)
             work[scope] = before + self._service_s(claim)
         return etas
 
     def _scope(self, claim: Claim) -> Scope:
         """Claims of one scope wait for the same slots: the lane's, a backend's, or those of one model."""
         limits, backend = self.limits, claim.backend
-        if limits.max_parallel is not None:
-            return ()
+        if limits.max_parallel is not None or self._takes_turns(backend):
+            return _TOGETHER
         whole = backend in limits.reloading or limits.per_backend.get(backend)
         return (backend,) if whole else (backend, claim.model)
+
+    def _takes_turns(self, backend: str) -> bool:
+        """Whether it may have to wait for others of its lane to be done, for want of memory."""
+        return backend in self.limits.sharing and not self.limits.fits(self.limits.sharing)
 
     def _slots(self, claim: Claim) -> int:
         limits = (self.limits.max_parallel, self.limits.per_backend.get(claim.backend))

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import count
 from types import TracebackType
 from typing import Protocol
@@ -121,7 +122,7 @@ class Gate:
         for claim in gone:
             self._removed(claim)
         for track in self.tracks:
-            self._moved(track, track.lane.set_limits(track.spec.limits(track.learned), now), now)
+            self._moved(track, track.lane.set_limits(track.spec.limits(track.learned, track.fits), now), now)
 
     def _rehoused(self, backend: str, old: Track) -> Sequence[Claim]:
         """Takes a backend to the lane that is now its own; if it has none, those who waited for it."""
@@ -222,8 +223,19 @@ class Gate:
         track, now = self._by_backend[backend], asyncio.get_running_loop().time()
         if slots is not None and slots > 0 and track.learned.get(backend) != slots:
             track.learned[backend] = slots
-            self._moved(track, track.lane.set_limits(track.spec.limits(track.learned), now), now)
+            self._moved(track, track.lane.set_limits(track.spec.limits(track.learned, track.fits), now), now)
         self._moved(track, track.lane.resident(backend, loaded, now), now)
+
+    def running(self, backend: str, *, is_running: bool) -> None:
+        """The process of a backend has begun or ended."""
+        track, now = self._by_backend[backend], asyncio.get_running_loop().time()
+        self._moved(track, track.lane.running(backend, now, is_running=is_running), now)
+
+    def fitting(self, backend: str, fits: Callable[[AbstractSet[str]], bool]) -> None:
+        """What is known by now of which processes of its lane fit together."""
+        track, now = self._by_backend[backend], asyncio.get_running_loop().time()
+        track.fits = fits
+        self._moved(track, track.lane.set_limits(track.spec.limits(track.learned, fits), now), now)
 
     def drain(self, backend: str) -> None:
         """Starts nothing new there. Who waits for it and has somewhere else to go is sent on."""

@@ -1,16 +1,18 @@
 """What each lane may do at once: from the settings, and from what looks at the backends have told. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from router.admission.claims import Limits
+from router.admission.claims import Limits, fits_always
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
     """What one backend takes at once: `most` requests, on each of its models if `per_model`.
 
-    `fixed`: the settings say so, whatever a look tells. `swaps`: it loads models as they are asked for.
+    `fixed`: the settings say so, whatever a look tells. `swaps`: it loads models as they are asked for. `launched`: it
+    is one model, whose process is started as it is asked for.
     """
 
     backend: str
@@ -18,6 +20,7 @@ class Room:
     fixed: bool = False
     per_model: bool = False
     swaps: bool = False
+    launched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,8 @@ class LaneSpec:
     def backends(self) -> tuple[str, ...]:
         return tuple(room.backend for room in self.rooms)
 
-    def limits(self, learned: Mapping[str, int]) -> Limits:
-        """`learned` are the slots of backends that have told them."""
+    def limits(self, learned: Mapping[str, int], fits: Callable[[AbstractSet[str]], bool] = fits_always) -> Limits:
+        """`learned` are the slots of backends that have told them, `fits` says which processes may run together."""
         most = {room.backend: _most(room, learned) for room in self.rooms}
         by_model = {room.backend for room in self.rooms if room.per_model}
         return replace(
@@ -41,6 +44,8 @@ class LaneSpec:
             per_backend={backend: limit for backend, limit in most.items() if backend not in by_model},
             per_model={backend: limit for backend, limit in most.items() if backend in by_model},
             reloading=frozenset(room.backend for room in self.rooms if room.swaps),
+            sharing=frozenset(room.backend for room in self.rooms if room.launched),
+            fits=fits,
         )
 
 

@@ -94,10 +94,12 @@ class Line:
         for _, (_, _, claim) in sorted((last_turn.get(place[2].user, 0), place) for place in late):
             demand = self.demand(claim)
             if demand not in said:
-                loads = sum(other.backend is demand.backend and other.needs_load for other in demands)
+                loads = sum(
+                    other.backend.residency is demand.backend.residency and other.needs_load for other in demands
+                )
                 said[demand] = demand.backend.say(demand, claim.priority, now, overdue=max(1, loads))
             if said[demand] is Say.HOLD:
-                held.add(claim.backend)
+                held.update(backend.name for backend in demand.backend.neighbours)
             elif said[demand] is Say.GRANT and claim.backend not in held:
                 return claim
         return None
@@ -113,7 +115,7 @@ class Line:
                 if say is Say.GRANT:
                     free.append(demand)
                 elif say is Say.HOLD:
-                    held.add(demand.backend.name)
+                    held.update(backend.name for backend in demand.backend.neighbours)
             if free:
                 return self._least_used(free, priority, now)
         return None

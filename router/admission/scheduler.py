@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from router.admission.claims import Claim, Entry, Granted, Limits, Priority, Queued, Refused, Verdict
-from router.admission.demand import Backend, Demand, Run, Say
+from router.admission.demand import Backend, Demand, Run, Say, Shared
 from router.admission.fairness import Shares
 from router.admission.forecast import Forecast
 from router.admission.line import Line
 from router.admission.pace import Pace
-from router.admission.residency import Residency
+from router.admission.residency import Residency, Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Lane:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._backends: dict[str, Backend] = {}
+        self._shared: Shared = (Sharing(), [])
         self._running: dict[int, Run] = {}
         self._shares = Shares()
         self._pace = Pace()
@@ -85,7 +86,7 @@ class Lane:
             return None
         moments: list[float] = []
         for backend in self._backends.values():
-            loads = sum(demand.best is not None and demand.needs_load for demand in backend.demands.values())
+            loads = backend.loads_wanted()
             moments.extend(backend.settled_at(overdue) for overdue in range(loads + 1) if loads)
         if moments:
             ageing = (at for at, claim in self._line.due_after(self._seen) if self._demand(claim).needs_load)
@@ -96,15 +97,22 @@ class Lane:
     def resident(self, backend: str, models: Iterable[str], now: float) -> tuple[Claim, ...]:
         """What a probe saw loaded."""
         place = self._backend(backend)
-        if place.residency is not None:
+        if isinstance(place.residency, Residency):
             place.residency.seen(models, place.runs())
+        return self.advance(now)
+
+    def running(self, backend: str, now: float, *, is_running: bool) -> tuple[Claim, ...]:
+        """The process of a backend has begun, or is about to be gone."""
+        place = self._backend(backend)
+        if isinstance(place.residency, Sharing):
+            place.residency.seen(backend, is_running=is_running)
         return self.advance(now)
 
     def set_limits(self, limits: Limits, now: float) -> tuple[Claim, ...]:
         """Other limits from now on; what runs goes on, and what waits stays even above a smaller depth."""
         self.limits = limits
         for backend in self._backends.values():
-            backend.limit_to(limits)
+            backend.limit_to(limits, self._shared)
         self._line.age_by(limits.max_wait_s)
         return self.advance(now)
 
@@ -118,7 +126,9 @@ class Lane:
         for run in runs:
             del self._running[run.claim.ticket]
             self._shares.forgot(run.claim.user, run.since)
-        self._backends.pop(backend, None)
+        if place is not None:
+            place.part()
+            del self._backends[backend]
         return Moving(place, runs, waiting)
 
     def take_over(self, moving: Moving) -> None:
@@ -126,7 +136,7 @@ class Lane:
         if moving.place is None:
             return
         self._backends[moving.place.name] = moving.place
-        moving.place.limit_to(self.limits)
+        moving.place.limit_to(self.limits, self._shared)
         for run in moving.runs:
             self._running[run.claim.ticket] = run
             self._shares.started(run.claim.user, run.since)
@@ -136,7 +146,9 @@ class Lane:
     def forget_loaded(self, backend: str) -> None:
         """It is another server now: nobody knows what that has loaded."""
         place = self._backend(backend)
-        if place.residency is not None:
+        if isinstance(place.residency, Sharing):
+            place.residency.seen(backend, is_running=False)
+        elif place.residency is not None:
             place.residency = Residency()
 
     def pause(self, backend: str) -> None:
@@ -217,8 +229,11 @@ class Lane:
     def _grant(self, claim: Claim, demand: Demand, now: float) -> Verdict:
         backend = demand.backend
         load = demand.needs_load
-        if load and backend.residency is not None:
-            backend.residency.load(claim.model, now)
+        if backend.residency is not None:
+            if load:
+                backend.residency.load(demand.key, now, backend.runs())
+            else:
+                backend.residency.used(demand.key)
         backend.running += 1
         demand.running += 1
         self._shares.started(claim.user, now)
@@ -234,9 +249,9 @@ class Lane:
         if served:
             self._pace.ran(backend.name, model, now - run.since, load=run.load)
         if backend.residency is not None:
-            backend.residency.ended(model)
+            backend.residency.ended(demand.key)
             if run.load and not served and not demand.running:
-                backend.residency.failed(model)
+                backend.residency.failed(demand.key)
 
     def _has_room(self) -> bool:
         limit = self.limits.max_parallel
@@ -248,7 +263,7 @@ class Lane:
     def _backend(self, name: str) -> Backend:
         found = self._backends.get(name)
         if found is None:
-            found = self._backends[name] = Backend(name, self.limits)
+            found = self._backends[name] = Backend(name, self.limits, self._shared)
         return found
 
     def _forecast(self, now: float) -> Forecast:

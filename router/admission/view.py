@@ -1,11 +1,12 @@
 """What people and comments see of a lane: its limits, who waits, in which place and for how long."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from router.admission.claims import Claim, Entry, Limits, Priority
+from router.admission.claims import Claim, Entry, Limits, Priority, fits_always
 from router.admission.limits import LaneSpec
 from router.admission.scheduler import Lane
 
@@ -32,11 +33,12 @@ class Standing:
 
 @dataclass(slots=True)
 class Track:
-    """A lane, what looks have told about its backends, which of them are drained, and its one timer."""
+    """A lane, what looks have told about its backends, what fits together, which are drained, and its one timer."""
 
     spec: LaneSpec
     lane: Lane
     learned: dict[str, int] = field(default_factory=dict[str, int])
+    fits: Callable[[AbstractSet[str]], bool] = fits_always
     drained: set[str] = field(default_factory=set[str])
     timer: asyncio.TimerHandle | None = None
     _seen_at: float = float("-inf")

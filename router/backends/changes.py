@@ -15,7 +15,7 @@ from router.reload import Reload
 from router.settings.backends import BackendSettings
 from router.settings.checks import cross_check
 from router.storage.live import Storage
-from router.storage.roster import definition_of, document_of
+from router.storage.roster import NO_LAUNCH, definition_of, document_of
 
 if TYPE_CHECKING:
     from router.config_edit.changes import Change
@@ -142,6 +142,8 @@ def checked(name: str, given: Document) -> BackendSettings:
         settings = BackendSettings.model_validate(given)
     except ValidationError as error:
         raise BadRequest(told(error)) from None
+    if settings.launch is not None:
+        raise BadRequest(NO_LAUNCH, param="launch")
     if conflicts := cross_check({"backends": {name: given}}):
         worst = conflicts[0]
         raise BadRequest(f"{worst.message} ({worst.hint})" if worst.hint else worst.message)

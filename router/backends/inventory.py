@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from pydantic import JsonValue
 
 from router.errors import NotFound
 from router.reload import Reload
@@ -90,5 +93,11 @@ def _public(name: str, settings: BackendSettings) -> BackendDefinition:
         enabled=settings.enabled,
         api_key="set" if settings.api_key else None,
         headers=dict.fromkeys(settings.headers, "set"),
-        options=options_of(settings),
+        options={**options_of(settings), **_run_here(settings)},
     )
+
+
+def _run_here(settings: BackendSettings) -> dict[str, JsonValue]:
+    """Of a process of the router what nobody minds to show: no path and no argument."""
+    launch = settings.launch
+    return {} if launch is None else {"launch": {"model": Path(launch.model).name, "when": launch.when}}

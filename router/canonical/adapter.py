@@ -1,7 +1,7 @@
 """What every backend family must offer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Protocol
 
@@ -30,7 +30,8 @@ class Timeouts(Struct, frozen=True):
 class BackendConfig(Struct, frozen=True, kw_only=True):
     """One backend as its adapter sees it; `url` is the root without endpoint or slash.
 
-    With `responses` it answers OpenAI's Responses API itself.
+    With `responses` it answers OpenAI's Responses API itself. `process` is another for every other process that the
+    router runs, and empty for servers that run by themselves.
     """
 
     name: str
@@ -41,6 +42,7 @@ class BackendConfig(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     embedding_batch: int | None = None
     responses: bool = False
+    process: str = ""
     whole_only: frozenset[str] = frozenset()
     stream_only: frozenset[str] = frozenset()
     """Models that cannot stream, and models that can do nothing else; `*` is every model."""
@@ -198,6 +200,11 @@ class Adapter(ABC):
 
     async def warm_up(self) -> None:  # noqa: B027
         """Does beside the first requests what the first would have to wait for; raises nothing."""
+
+    def moved(self, url: str | None, at_rest: Callable[[], Probe]) -> None:
+        """The router runs this backend's process, which is there now. With None it does not run, but would be started
+        for a request: a look then finds what `at_rest` says, or raises what that raises."""
+        raise NotImplementedError
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import rich_click as click
@@ -39,16 +41,49 @@ def asked(method: str, path: str, **sent: Any) -> Any:
     """
     import httpx
 
-    url = os.environ.get(URL, "").strip() or DEFAULT_URL
-    key = os.environ.get(KEY, "").strip()
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        response = httpx.request(method, url.rstrip("/") + path, headers=headers, timeout=TIMEOUT_S, **sent)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise RouterGone(f"no router answers at {url} ({type(error).__name__}); set {URL}") from None
+    url, headers = _where(path)
+    with _reaching():
+        response = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **sent)
     if not response.is_success:
         fail(_refusal(response), status=REFUSED)
     return response.json() if response.content else None
+
+
+def follow(path: str, *, endless: bool, params: dict[str, Any]) -> None:
+    """Prints the text that the router has there as it comes, until Ctrl-C if `endless`; ends as `ask`."""
+    import httpx
+
+    url, headers = _where(path)
+    timeout = httpx.Timeout(TIMEOUT_S, read=None if endless else TIMEOUT_S)
+    try:
+        with _reaching(), httpx.stream("GET", url, headers=headers, params=params, timeout=timeout) as response:
+            if not response.is_success:
+                response.read()
+                fail(_refusal(response), status=REFUSED)
+            for text in response.iter_text():
+                click.echo(text, nl=False)
+    except RouterGone as gone:
+        fail(str(gone), status=UNREACHABLE)
+
+
+def _where(path: str) -> tuple[str, dict[str, str]]:
+    key = os.environ.get(KEY, "").strip()
+    return _url().rstrip("/") + path, {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _url() -> str:
+    return os.environ.get(URL, "").strip() or DEFAULT_URL
+
+
+@contextmanager
+def _reaching() -> Generator[None]:
+    """Raises RouterGone."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise RouterGone(f"no router answers at {_url()} ({type(error).__name__}); set {URL}") from None
 
 
 def show(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:

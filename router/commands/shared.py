@@ -11,7 +11,7 @@ from typing import NoReturn
 import rich_click as click
 from rich.console import Console
 
-from router.config import ConfigError, find, parse, read
+from router.config import Check, ConfigError, find, nothing_else, parse, read
 from router.config_watch import Source
 from router.settings import Settings
 
@@ -27,17 +27,17 @@ def existing(named: Path | None, environ: Mapping[str, str]) -> Path | None:
     return named or find(environ, Path())
 
 
-def settings_of(named: Path | None, environ: Mapping[str, str]) -> Settings:
+def settings_of(named: Path | None, environ: Mapping[str, str], *, also: Check = nothing_else) -> Settings:
     """The settings of the file that is named or found, the defaults without one; a file with errors is the end."""
     path = existing(named, environ)
-    return Settings() if path is None else source_of(path, environ).written
+    return Settings() if path is None else source_of(path, environ, also=also).written
 
 
-def source_of(path: Path, environ: Mapping[str, str]) -> Source:
-    """The file and what it says; a file with errors is the end."""
+def source_of(path: Path, environ: Mapping[str, str], *, also: Check = nothing_else) -> Source:
+    """The file and what it says; a file with errors is the end, and so is what `also` finds."""
     try:
         text = read(path)
-        return Source(path, environ, text, parse(text, source=str(path), environ=environ))
+        return Source(path, environ, text, parse(text, source=str(path), environ=environ, also=also))
     except ConfigError as error:
         for problem in error.problems:
             click.echo(str(problem), err=True)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from router.canonical.models import Probe
 from router.errors import RouterError
 from router.settings.backends import BackendSettings
+from router.settings.checks import Conflict
 from router.usage.calibration import Kind, Ratio
 
 OLLAMA = "ollama"
@@ -59,7 +60,7 @@ class BackendFindings:
 
     `skew_s` is how far its clock is ahead of ours, in seconds. `limits` are the most tokens that a model can hold,
     for models with a promised context. `probe` or `error` is what the adapter found,
-    within `latency_s`.
+    within `latency_s`. `unusable` is what a process that the router is to run lacks.
     """
 
     name: str
@@ -73,10 +74,16 @@ class BackendFindings:
     latency_s: float | None = None
     error: RouterError | None = None
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    unusable: tuple[Conflict, ...] = ()
 
     @property
     def kind(self) -> str:
         return self.settings.type
+
+    @property
+    def whereabouts(self) -> str:
+        """Where it is, for people."""
+        return "run by the router" if self.settings.launch is not None else f"at {self.settings.url}"
 
     @property
     def host(self) -> str:

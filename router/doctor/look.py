@@ -32,8 +32,10 @@ from router.doctor.findings import (
     Said,
 )
 from router.errors import RouterError
+from router.processes.launch import unusable_in
 from router.settings import Settings
 from router.settings.backends import BackendSettings
+from router.settings.launch import LaunchSettings
 from router.usage.calibration_file import CalibrationFile
 
 USUAL_PORTS = (OLLAMA_PORT, *(port for _, port in USUAL_PLACES.values()))
@@ -110,6 +112,8 @@ class _Look:
             self._headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
 
     async def findings(self, promises: Sequence[Promise]) -> BackendFindings:
+        if self._settings.launch is not None:
+            return await self._launched(self._settings.launch)
         contact, skew_s = await self._contact()
         found = BackendFindings(name=self._name, settings=self._settings, contact=contact, skew_s=skew_s)
         if contact is Contact.REFUSED and self._settings.type in KNOWN_KINDS:
@@ -128,6 +132,19 @@ class _Look:
             at_root = await self._identity(f"{parts.scheme}://{parts.netloc}")
         limits = await self._limits(promises) if probe is not None and self._settings.type == OLLAMA else {}
         return replace(found, identity=identity, at_root=at_root, limits=limits)
+
+    async def _launched(self, launch: LaunchSettings) -> BackendFindings:
+        """One that the router runs itself, which nobody does now: what it needs is looked at, and nothing started."""
+        missing = await asyncio.to_thread(lambda: tuple(unusable_in(launch, ("launch",))))
+        probe, error = await self._probe()
+        return BackendFindings(
+            name=self._name,
+            settings=self._settings,
+            contact=Contact.ANSWERS,
+            probe=probe,
+            error=error,
+            unusable=missing,
+        )
 
     async def _contact(self) -> tuple[Contact, float | None]:
         """Whether it answers at all, and how far its clock is ahead."""

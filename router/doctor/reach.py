@@ -20,8 +20,8 @@ _START = {OLLAMA: "Start it with `ollama serve`", LLAMA_CPP: "Start it with `lla
 
 def about(backend: BackendFindings, *, in_container: bool = False) -> Complaint | None:
     """Why a backend cannot be used; None when it can."""
-    if backend.contact is not Contact.ANSWERS:
-        return _unreachable(backend, in_container=in_container)
+    if backend.contact is not Contact.ANSWERS or backend.unusable:
+        return _unusable(backend) or _unreachable(backend, in_container=in_container)
     if backend.probe is not None:
         return None
     refusals = {401, 403} & {said.status for said in backend.identity.said.values()}
@@ -43,6 +43,15 @@ def wrong(
     """A complaint about a backend, or about one `key` of its settings."""
     place = f"backends.{backend.name}{'.' if key else ''}{key}"
     return Complaint(code=code, severity=severity, place=place, what=what, mend=mend)
+
+
+def _unusable(backend: BackendFindings) -> Complaint | None:
+    """A process that the router could not start."""
+    if not backend.unusable:
+        return None
+    first = backend.unusable[0]
+    mend = f"{first.hint.capitalize()}." if first.hint else "Mend that setting; `turnout check` lists all of them."
+    return wrong(backend, "unusable", what=f"{first.message}.", mend=mend, key=".".join(map(str, first.loc)))
 
 
 def _unreachable(backend: BackendFindings, *, in_container: bool) -> Complaint:

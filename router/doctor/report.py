@@ -37,7 +37,7 @@ def document(findings: Findings, complaints: Sequence[Complaint]) -> dict[str, A
         {
             "name": backend.name,
             "type": backend.kind,
-            "url": backend.settings.url,
+            "url": None if backend.settings.launch is not None else backend.settings.url,
             "contact": backend.contact.value,
             "version": backend.probe.version if backend.probe else None,
             "models": [model.name for model in backend.probe.models] if backend.probe else [],
@@ -76,6 +76,6 @@ def _concerns(complaint: Complaint, backend: str) -> bool:
 def _described(backend: BackendFindings) -> str:
     if backend.probe is None:
         state = "answers" if backend.contact is Contact.ANSWERS else backend.contact.value.replace("_", " ")
-        return f"{backend.kind} at {backend.settings.url}, {state}"
+        return f"{backend.kind} {backend.whereabouts}, {state}"
     version = f" {backend.probe.version}" if backend.probe.version else ""
-    return f"{backend.kind}{version} at {backend.settings.url}, {len(backend.probe.models)} models"
+    return f"{backend.kind}{version} {backend.whereabouts}, {len(backend.probe.models)} models"

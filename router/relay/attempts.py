@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from random import random
@@ -42,7 +42,7 @@ BACKOFF_S = 0.1
 
 T = TypeVar("T")
 
-_UNTRACED = nullcontext()
+_NOTHING = nullcontext()
 
 
 class Tracing(Protocol):
@@ -252,10 +252,24 @@ class Attempts:
             was_trial = health.started(backend, now=asyncio.get_running_loop().time())
             try:
                 with self._traced(turn):
-                    return await self._loaded(turn, errand, loading=admitted.load)
+                    async with self._running(turn):
+                        return await self._loaded(turn, errand, loading=admitted.load)
             finally:
                 admitted.served = turn.served
                 health.ended(backend, was_trial=was_trial)
+
+    def _running(self, turn: Turn) -> AbstractAsyncContextManager[None]:
+        """Where the router runs the backend's process, holds it, and has it started first."""
+        backend, processes = turn.candidate.target.backend, self.fleet.processes
+        if processes is None or not turn.adapter.config.process:
+            return _NOTHING
+        if backend not in processes:
+            raise BackendRemoved(f"{backend} is no longer in the settings")
+
+        def tell(waiting: str) -> None:
+            turn.progress.waiting = waiting
+
+        return processes.use(backend, tell)
 
     async def _loaded(self, turn: Turn, errand: Errand[T], *, loading: bool) -> T:
         """Waits while the backend says that it loads its model, unless somebody else is ready."""
@@ -300,7 +314,7 @@ class Attempts:
 
     def _traced(self, turn: Turn) -> AbstractContextManager[None]:
         if self._tracing is None:
-            return _UNTRACED
+            return _NOTHING
         return self._tracing.attempt(turn.progress, kind=turn.adapter.kind)
 
     def _report(self, turn: Turn, error: RouterError) -> None:

@@ -1,9 +1,11 @@
 """What there is to choose from, and how it becomes something else while requests are under way."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from random import random
+from typing import Protocol
 
 from router.canonical.adapter import Adapter
 from router.relay.epochs import Epoch, Epochs
@@ -12,6 +14,16 @@ from router.routing.health import Health
 from router.routing.plan import Experience, Plan, plan
 from router.routing.wanted import Wanted
 from router.usage.record import RequestRecord
+
+
+class Processes(Protocol):
+    """Whoever runs the processes of some backends."""
+
+    def __contains__(self, backend: object) -> bool: ...
+
+    def use(self, name: str, tell: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """Holds a backend that is ready, started if it has to be; `tell` is told meanwhile what is waited for."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class Fleet:
     optional: frozenset[str] = frozenset()
     """Backends that nobody configured: places where one may turn up."""
     experience: Experience = field(default_factory=Experience)
+    processes: Processes | None = None
     leaving: dict[str, Adapter] = field(default_factory=dict[str, Adapter])
     """The ways to removed backends, for the requests that are still under way there."""
     changes: int = 0
@@ -105,4 +118,4 @@ class Fleet:
 
 
 def _place(adapter: Adapter) -> tuple[str, str]:
-    return adapter.kind, adapter.config.url
+    return adapter.kind, adapter.config.process or adapter.config.url

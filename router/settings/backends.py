@@ -9,10 +9,15 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 
 from router.settings.address import CLAUDE_URL, is_local, normalise_url
 from router.settings.fields import Key, Seconds, Section
+from router.settings.launch import Bytes, LaunchSettings
 
 BackendKind = Literal["ollama", "llama_cpp", "openai", "claude"]
 
 OPENAI_HOST = "api.openai.com"
+
+LAUNCHED_URL = "http://127.0.0.1"
+"""In place of the address of a process that the router starts: the port is a free one, another with every start."""
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -30,21 +35,24 @@ class Timeouts(Section):
     total: Seconds = Field(default=600, description="For a whole request, all attempts together.")
 
 
-def _without_url_for_claude(schema: dict[str, Any]) -> None:
+def _with_optional_url(schema: dict[str, Any]) -> None:
     schema["required"].remove("url")
 
 
 class BackendSettings(Section):
     """One model server."""
 
-    model_config = ConfigDict(json_schema_extra=_without_url_for_claude)
+    model_config = ConfigDict(json_schema_extra=_with_optional_url)
 
     type: BackendKind = Field(
         description="What it speaks: `ollama`, `llama_cpp`, `claude`, or `openai` for any compatible one."
     )
     url: str = Field(
         description="Its address. A trailing `/v1`, `/api/chat` or slash makes no difference. "
-        "`claude` may leave it out: Anthropic's own."
+        "`claude` may leave it out: Anthropic's own. With `launch` there is none."
+    )
+    launch: LaunchSettings | None = Field(
+        default=None, description="For `llama_cpp`: the router runs the server itself, as said here. In this file only."
     )
     api_key: Key | None = Field(default=None, description="Sent to this backend as a bearer token.")
     enabled: bool = Field(default=True, description="Off: it is listed but gets no work.")
@@ -88,12 +96,15 @@ class BackendSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _claude_has_an_address(cls, given: Any) -> Any:
+    def _some_addresses_are_known(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
         fields = cast("Mapping[str, Any]", given)
-        is_known = fields.get("type") == "claude" and fields.get("url") is None
-        return {**fields, "url": CLAUDE_URL} if is_known else fields
+        if fields.get("url") is not None:
+            return fields
+        if fields.get("launch") is not None:
+            return {**fields, "url": LAUNCHED_URL}
+        return {**fields, "url": CLAUDE_URL} if fields.get("type") == "claude" else fields
 
     @field_validator("url")
     @classmethod
@@ -113,6 +124,14 @@ class BackendSettings(Section):
         if not all(value.get_secret_value().replace("\t", " ").isprintable() for value in headers.values()):
             raise ValueError("a header value is one line of printable text")
         return headers
+
+    @model_validator(mode="after")
+    def _is_launched_or_somewhere(self) -> "BackendSettings":
+        if self.launch is not None and self.type != "llama_cpp":
+            raise ValueError("launch is for backends of type llama_cpp")
+        if self.launch is not None and self.url != LAUNCHED_URL:
+            raise ValueError("with launch there is no url: the router starts the server on a free port")
+        return self
 
     @property
     def has_responses(self) -> bool:
@@ -147,3 +166,8 @@ class GroupSettings(Section):
 
     members: tuple[str, ...] = Field(min_length=1, description="Names of backends.")
     max_parallel: int | None = Field(default=None, ge=1, description="Most requests at once on all of them together.")
+    memory: Bytes | None = Field(
+        default=None,
+        description="Bytes that its members with `launch` share, such as `24GiB`: who is idle longest makes room for "
+        "who is asked for. Default: all of them fit.",
+    )

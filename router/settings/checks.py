@@ -31,7 +31,7 @@ def cross_check(document: Mapping[str, JsonValue]) -> list[Conflict]:
 
     Takes the file as plain values and skips what has the wrong shape, so it also works beside other errors.
     """
-    found = (_exposed, _own_ports, _keyless_database, _keyless, _leading_nowhere, _leading_away, _grouped)
+    found = (_exposed, _own_ports, _keyless_database, _keyless, _leading_nowhere, _leading_away, _grouped, _crowded)
     return [conflict for check in found for conflict in check(document)]
 
 
@@ -160,6 +160,34 @@ def _grouped(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
                 yield Conflict(loc, f'"{member}" is in a group already')
             if isinstance(member, str):
                 seen.add(member)
+
+
+def _crowded(document: Mapping[str, JsonValue]) -> Iterator[Conflict]:
+    """Processes of a group that cannot have the memory that they need."""
+    backends = _mapping(document.get("backends"))
+    for group, settings in _mapping(document.get("groups")).items():
+        memory = _mapping(settings).get("memory")
+        if not isinstance(memory, int):
+            continue
+        launched = {name: _launched(backends.get(name)) for name in _texts(_mapping(settings).get("members"))}
+        sizes = {name: launch.get("memory") for name, launch in launched.items() if launch}
+        if not sizes:
+            yield Conflict(("groups", group, "memory"), "no member of it has launch, so nothing can be made to fit")
+        lasting = sum(_number(sizes[name]) for name in sizes if launched[name].get("when") == "always")
+        if lasting > memory:
+            message = "its members that run always need more than that"
+            yield Conflict(("groups", group, "memory"), message, "make one of them on_demand, or give it more")
+        for name, size in sizes.items():
+            if memory < _number(size):
+                yield Conflict(("backends", name, "launch", "memory"), f"is more than the group {group} has")
+
+
+def _launched(backend: JsonValue) -> dict[str, JsonValue]:
+    return _mapping(_mapping(backend).get("launch"))
+
+
+def _number(value: JsonValue) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _unless_it_leads(

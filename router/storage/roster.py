@@ -13,6 +13,8 @@ from router.storage.values import BackendDefinition, StoredBackend
 
 logger = logging.getLogger(__name__)
 
+NO_LAUNCH = "only a backend of the settings file can have launch, since it names a command to run"
+
 
 @dataclass(frozen=True, slots=True)
 class Additions:
@@ -112,7 +114,7 @@ def _read(stored: StoredBackend) -> Added:
     try:
         settings = settings_of(definition)
         conflicts = cross_check({"backends": {definition.name: document_of(definition)}})
-        problem = conflicts[0].message if conflicts else ""
+        problem = NO_LAUNCH if settings.launch is not None else conflicts[0].message if conflicts else ""
     except ValidationError as error:
         settings, problem = (
             None,

@@ -91,7 +91,7 @@ def queue_routes(fleet: Fleet, gate: Gate, door: Door) -> list[HTTPRouteHandler]
 
     @post("/v1/router/backends/{name:str}/drain", status_code=200, include_in_schema=False)
     async def drain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-        _require_steering(request, door)
+        require_steering(request, door)
         _known(_seen_by(request, fleet), name)
         if not fleet.health[name].drained:
             logger.info("backend %s is drained: nothing new is sent there until it is resumed", name)
@@ -101,7 +101,7 @@ def queue_routes(fleet: Fleet, gate: Gate, door: Door) -> list[HTTPRouteHandler]
 
     @post("/v1/router/backends/{name:str}/resume", status_code=200, include_in_schema=False)
     async def resume(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
-        _require_steering(request, door)
+        require_steering(request, door)
         _known(_seen_by(request, fleet), name)
         if fleet.health[name].drained:
             logger.info("backend %s is resumed", name)
@@ -112,7 +112,7 @@ def queue_routes(fleet: Fleet, gate: Gate, door: Door) -> list[HTTPRouteHandler]
     return [queue, drain, resume]
 
 
-def _require_steering(request: Request[Any, Any, Any], door: Door) -> None:
+def require_steering(request: Request[Any, Any, Any], door: Door) -> None:
     """Raises, where keys are asked, Unauthorized, ScopeMissing or AddressNotAllowed for whoever may not administer."""
     principal: Principal = request.scope["state"]["principal"]
     if principal is not ANYBODY:

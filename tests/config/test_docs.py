@@ -38,7 +38,7 @@ def test_the_generated_files_are_up_to_date():
 
 
 def test_the_example_loads_without_any_environment():
-    assert load(EXAMPLE, environ={}).backends.keys() == {"desk", "coder", "lab", "claude"}
+    assert load(EXAMPLE, environ={}).backends.keys() == {"desk", "coder", "vision", "lab", "claude"}
 
 
 def test_the_example_shows_every_setting():
@@ -46,7 +46,7 @@ def test_the_example_shows_every_setting():
     for section in sections(everything()):
         shown.setdefault(type(section), set()).update(section.model_fields_set)
         known[type(section)] = set(type(section).model_fields)
-    assert len(known) == 12
+    assert len(known) == 14
     assert shown == known
 
 

@@ -10,8 +10,8 @@ ALIAS_KEYS = (
     "client_options, resume, hedge_after, split_thinking"
 )
 BACKEND_KEYS = (
-    "type, url, api_key, enabled, max_parallel, weight, local, timeouts, headers, models, responses, embedding_batch, "
-    "stream, whole_only, stream_only"
+    "type, url, launch, api_key, enabled, max_parallel, weight, local, timeouts, headers, models, responses, "
+    "embedding_batch, stream, whole_only, stream_only"
 )
 EXPOSED = (
     "0.0.0.0 is reachable from other machines but no key is asked "

@@ -1,5 +1,6 @@
 """What the doctor says of backends that are not there, or not what they are said to be."""
 
+import sys
 from contextlib import AsyncExitStack
 from email.utils import formatdate
 from time import time
@@ -7,8 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from router.doctor.report import lines
 from tests.doctor.examining import backend, found, only, told
 from tests.fakes import FakeBackend, FakeModel, Faults, Scripted
+from tests.processes.test_gguf import QWEN
 from tests.surfaces.asking import saying
 
 pytestmark = pytest.mark.anyio
@@ -204,3 +207,15 @@ async def test_several_backends_are_told_in_the_order_of_the_file(fakes):
         }}  # fmt: skip
         wrong = await told(config)
     assert [complaint.place for complaint in wrong] == ["backends.second.type", "backends.first.type"]
+
+
+async def test_a_process_that_the_router_would_run_is_judged_by_its_files(tmp_path):
+    (tmp_path / "good.gguf").write_bytes(QWEN)
+    launch = {"model": str(tmp_path / "good.gguf"), "command": sys.executable}
+    good = {"backends": {"desk": {"type": "llama_cpp", "launch": launch}}}
+    assert await told(good) == []
+    (line, *_) = lines(await found(good), [])
+    assert "llama_cpp run by the router, 1 models" in str(line)
+    launch["model"] = str(tmp_path / "none.gguf")
+    complaint = await only(good)
+    assert (complaint.code, complaint.place) == ("unusable", "backends.desk.launch.model")

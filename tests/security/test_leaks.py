@@ -39,7 +39,7 @@ async def test_no_route_shows_a_secret_or_an_address(place: Place, route: str) -
 
 
 def test_only_supervisors_and_readers_of_the_description_need_no_key() -> None:
-    assert OPEN_PATHS == {"/health/live", "/health/ready", "/docs", "/docs/openapi.json"}
+    assert {"/health/live", "/health/ready", "/docs", "/docs/openapi.json"} == OPEN_PATHS
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route not in OPEN_PATHS])
