@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import random
 
 from router.canonical.adapter import Adapter
@@ -95,6 +95,10 @@ class Fleet:
         self.changes += 1
         self._epochs.change(lambda: self._forget(change))
         return change
+
+    def select(self, selected: Mapping[str, str]) -> None:
+        """These are the models that were selected, by their backends, from now on."""
+        self.catalog = replace(self.catalog, selected=selected)
 
     def _forget(self, change: Change) -> None:
         for name, adapter in zip((*change.changed, *change.removed), change.retired, strict=True):
