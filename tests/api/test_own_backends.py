@@ -184,6 +184,20 @@ async def test_a_secret_that_an_admin_stored_follows_to_no_other_address(office:
     assert (sent.headers["authorization"], "planted" in str(sent.headers)) == ("Bearer my-own", False)
 
 
+async def test_nobody_starts_a_command_with_a_backend_of_ones_own(office: Office, laptop):
+    launch = {"type": "llama_cpp", "launch": {"model": "m.gguf", "command": "/bin/sh"}}
+    mine = f"{MINE}/{await added(office, laptop)}"
+    for method, path, who in (
+        ("POST", MINE, "ada"),
+        ("PATCH", mine, "ada"),
+        ("POST", f"/api/backends?user_id={office.ids['ada']}", "admin"),
+    ):
+        body = {**new(laptop, name="more"), **launch} if method == "POST" else launch
+        refused = await office.ask(method, path, who, json=body)
+        assert (refused.status_code, "launch" in error_of(refused)["message"]) == (400, True), path
+    assert [each["type"] for each in (await office.ask("GET", MINE, "ada")).json()] == ["openai"]
+
+
 async def test_a_name_is_ones_own_once(office: Office, laptop):
     await added(office, laptop, name="desk")
     await added(office, laptop, "bob", name="desk")
