@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 from typing import Protocol
 
@@ -88,13 +88,22 @@ class Reload:
 
     def add(self, added: Additions) -> None:
         """Backends besides those of the file, which come first where names are the same. In force when it returns."""
-        self._added = added
-        self._become(_beside(self.live.settings, self._file, self._added))
+        before, self._added = self._added, added
+        if replace(before, selected=added.selected) == added:
+            self._parts.fleet.select(self._selected())
+        else:
+            self._become(_beside(self.live.settings, self._file, self._added))
+
+    def _selected(self) -> dict[str, str]:
+        """The model that somebody selected on a backend, by the router's names for them."""
+        ids = {**self._added.ids, **{name: name for name in self._file.backends}}
+        return {name: model for name, each in ids.items() if (model := self._added.selected.get(each))}
 
     def _become(self, settings: Settings) -> None:
         parts, self.live.settings = self._parts, settings
         settings = settings.model_copy(update={"backends": {**settings.backends, **self._added.private}})
         change = parts.fleet.become(self._rebuilt(settings, self._added.owners))
+        parts.fleet.select(self._selected())
         parts.gate.become(lanes_of(settings, parts.fleet), max_wait_s=settings.queue.max_wait, moved=change.moved)
         parts.launcher.become(settings)
         parts.prober.become(parts.fleet.adapters, settings.health, optional=parts.fleet.optional)

@@ -12,6 +12,7 @@ from router.config import ConfigError
 from router.config_watch import Watch
 from router.errors import AlreadyExists, BadRequest, Conflict, NotFound, ReadOnly, StorageUnavailable
 from router.reload import Reload
+from router.settings.address import is_served_here
 from router.settings.backends import BackendSettings
 from router.settings.checks import cross_check
 from router.storage.live import Storage
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from router.storage.backends import Backends
 
 MAX_TOLD = 500
+MAX_PRIVATE = 20
+"""Private backends of one user: each is looked at for as long as it is there."""
 RESERVED = frozenset({"status"})
 NO_DATABASE = "this router keeps nothing: see database and server.data_dir in its settings"
 NO_FILE = "there is no settings file to write into"
@@ -66,13 +69,35 @@ class Changes:
             raise BadRequest(f"a backend cannot be called {name}", param="name")
         if self._inventory.named(name) is not None:
             raise AlreadyExists(f"there is a backend {name} already", param="name")
-        settings = checked(name, given)
+        settings = self._checked(name, given)
         if write_file:
             from router.config_edit.changes import add_backend
 
             return await self._written(name, add_backend(name, _literal(given)))
         stored = await self._stored.add(definition_of(name, settings))
         return Changed(self._entry(stored.id))
+
+    async def add_private(self, user_id: str, name: str, given: Document) -> Changed:
+        """One that this user alone sees and uses; the name may be that of a shared one. Raises what `add` raises,
+        NotFound for an unknown user.
+        """
+        settings = self._checked(name, given)
+        async with self._turn:
+            if len(self._inventory.of(user_id)) >= MAX_PRIVATE:
+                raise Conflict(f"a user has at most {MAX_PRIVATE} backends of their own")
+            stored = await self._stored.add(definition_of(name, settings), owner_id=user_id)
+        return Changed(self._entry(stored.id))
+
+    async def change_private(self, entry: Entry, given: Document) -> Changed:
+        """As `change`, for one of the user's own: what is secret there may be another's, and follows to no other
+        address.
+        """
+        async with self._turn:
+            before = document_of(self._inventory[entry.id].definition)
+            kept = [name for name in ("api_key", "headers") if before.get(name) and name not in given]
+            if kept and given.get("url", before["url"]) != before["url"]:
+                raise BadRequest(f"with another url, say {' and '.join(kept)} again, or null", param=kept[0])
+            return await self._replaced(entry, given)
 
     async def change(self, entry: Entry, given: Document, *, write_file: bool) -> Changed:
         """Takes over what is given; None takes a setting out. Raises what `add` raises."""
@@ -82,10 +107,7 @@ class Changes:
             self._may_write(entry, asked=write_file)
             return await self._written(entry.name, update_backend(entry.name, _literal(given)))
         async with self._turn:
-            merged = {**document_of(self._inventory[entry.id].definition), **given}
-            settings = checked(entry.name, {key: value for key, value in merged.items() if value is not None})
-            await self._stored.replace(entry.id, definition_of(entry.name, settings))
-        return Changed(self._entry(entry.id))
+            return await self._replaced(entry, given)
 
     async def remove(self, entry: Entry, *, write_file: bool) -> Changed:
         """Nothing new is sent there; what runs there finishes. Raises what `add` raises."""
@@ -96,6 +118,18 @@ class Changes:
             return await self._written(entry.name, remove_backend(entry.name))
         await self._stored.remove(entry.id)
         return Changed(None)
+
+    async def _replaced(self, entry: Entry, given: Document) -> Changed:
+        merged = {**document_of(self._inventory[entry.id].definition), **given}
+        settings = self._checked(entry.name, {key: value for key, value in merged.items() if value is not None})
+        await self._stored.replace(entry.id, definition_of(entry.name, settings))
+        return Changed(self._entry(entry.id))
+
+    def _checked(self, name: str, given: Document) -> BackendSettings:
+        settings = checked(name, given)
+        if is_served_here(settings.url, self._reload.live.settings.server.ports):
+            raise BadRequest("the router itself listens there: requests would go round for ever", param="url")
+        return settings
 
     def _entry(self, backend_id: str) -> Entry:
         try:

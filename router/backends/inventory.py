@@ -1,12 +1,13 @@
-"""Every backend there is: of the settings file, of the database, and found by looking around."""
+"""Every backend there is: of the settings file, of the database, private ones too, and found by looking around."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import JsonValue
 
+from router.canonical.private import private_name
 from router.errors import NotFound
 from router.reload import Reload
 from router.settings.backends import BackendSettings
@@ -19,7 +20,10 @@ HIDDEN = "the settings file has a backend of that name, which is used instead"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A backend; without `settings` it cannot be used. `id` is the name for all but those of the database."""
+    """A backend; without `settings` it cannot be used. `id` is the name for all but those of the database.
+
+    `owner_id` is the user whose private one it is.
+    """
 
     id: str
     name: str
@@ -29,6 +33,12 @@ class Entry:
     problem: str = ""
     created_at: float | None = None
     updated_at: float | None = None
+    owner_id: str | None = None
+
+    @property
+    def served_as(self) -> str:
+        """The router's name for it."""
+        return private_name(self.name, self.owner_id) if self.owner_id else self.name
 
     @property
     def is_in_force(self) -> bool:
@@ -43,7 +53,7 @@ class Inventory:
         self._found = found
 
     def __iter__(self) -> Iterator[Entry]:
-        """The settings' backends in their order, then the database's by name."""
+        """Everybody's: the settings' backends in their order, then the database's by name."""
         written = self._reload.written.backends
         for name, settings in written.items():
             yield self._of_settings(name, settings)
@@ -51,14 +61,21 @@ class Inventory:
             yield _of_database(shared, hidden=shared.stored.definition.name in written)
 
     def __getitem__(self, backend_id: str) -> Entry:
-        """By id; raises NotFound."""
-        for entry in self:
-            if entry.id == backend_id:
-                return entry
-        raise NotFound("there is no such backend")
+        """By id, also a private one; raises NotFound."""
+        private = (_of_database(each, hidden=False) for each in self._roster.private)
+        return _by_id(backend_id, (*self, *private))
+
+    def of(self, user_id: str) -> tuple[Entry, ...]:
+        """The private ones of a user, by name."""
+        mine = (each for each in self._roster.private if each.stored.owner_id == user_id)
+        return tuple(_of_database(each, hidden=False) for each in mine)
+
+    def own(self, user_id: str, backend_id: str) -> Entry:
+        """A private one of a user by id; raises NotFound, also for what is another's or everybody's."""
+        return _by_id(backend_id, self.of(user_id))
 
     def named(self, name: str) -> Entry | None:
-        """The one that the name stands for."""
+        """The one that the name stands for, private ones aside."""
         return next((entry for entry in self if entry.name == name), None)
 
     def selected(self, entry: Entry) -> str | None:
@@ -70,17 +87,25 @@ class Inventory:
         return Entry(id=name, name=name, source=source, definition=_public(name, settings), settings=settings)
 
 
-def _of_database(shared: Added, *, hidden: bool) -> Entry:
-    stored = shared.stored
+def _by_id(backend_id: str, entries: Iterable[Entry]) -> Entry:
+    for entry in entries:
+        if entry.id == backend_id:
+            return entry
+    raise NotFound("there is no such backend")
+
+
+def _of_database(added: Added, *, hidden: bool) -> Entry:
+    stored = added.stored
     return Entry(
         id=stored.id,
         name=stored.definition.name,
         source="database",
         definition=stored.definition,
-        settings=shared.settings,
-        problem=HIDDEN if hidden else shared.problem,
+        settings=added.settings,
+        problem=HIDDEN if hidden else added.problem,
         created_at=stored.created_at,
         updated_at=stored.updated_at,
+        owner_id=stored.owner_id,
     )
 
 

@@ -67,7 +67,7 @@ class Looks:
             async with asyncio.timeout(CLOSE_S):
                 await adapter.aclose()
         if self._is_served(entry):
-            await self._prober.look(entry.name)
+            await self._prober.look(entry.served_as)
         probe = found.probe
         models = tuple(model.name for model in probe.models) if probe else ()
         version = probe.version if probe else None
@@ -76,7 +76,7 @@ class Looks:
     async def models(self, entry: Entry, *, refresh: bool) -> list[Known]:
         """What it has; of one that does not answer, what it had."""
         if refresh and self._is_served(entry):
-            await self._prober.look(entry.name)
+            await self._prober.look(entry.served_as)
         infos = self._infos(entry)
         if infos and refresh:
             await self._remember(entry, infos)
@@ -100,13 +100,13 @@ class Looks:
         return name
 
     def _is_served(self, entry: Entry) -> bool:
-        return entry.is_in_force and entry.name in self._fleet.adapters
+        return entry.is_in_force and entry.served_as in self._fleet.adapters
 
     def _infos(self, entry: Entry) -> tuple[ModelInfo, ...]:
-        return self._fleet.health[entry.name].models if self._is_served(entry) else ()
+        return self._fleet.health[entry.served_as].models if self._is_served(entry) else ()
 
     def _seen_at(self, entry: Entry) -> float | None:
-        at = self._fleet.health[entry.name].models_at
+        at = self._fleet.health[entry.served_as].models_at
         return None if at is None else time() - (asyncio.get_running_loop().time() - at)
 
     async def _remember(self, entry: Entry, infos: Iterable[ModelInfo]) -> None:

@@ -44,7 +44,7 @@ def add_user(name: str, *, as_json: bool) -> None:
 @click.argument("name")
 def remove_user(name: str) -> None:
     """Remove a user with all keys; what was used stays on record."""
-    ask("DELETE", f"/api/users/{_user_id(name)}")
+    ask("DELETE", f"/api/users/{user_id_of(name)}")
 
 
 @click.group()
@@ -73,7 +73,7 @@ def list_keys(*, as_json: bool) -> None:
 @json_option
 def create_key(user: str, *, as_json: bool, **terms: Any) -> None:
     """Make a key for USER. It is printed now and never again."""
-    made = ask("POST", "/api/keys", json={"user_id": _user_id(user), **_terms(terms)})
+    made = ask("POST", "/api/keys", json={"user_id": user_id_of(user), **_terms(terms)})
     show([made], ("id", "key"), as_json=as_json)
 
 
@@ -105,7 +105,7 @@ def _seconds(text: str) -> int:
     return int(written[1]) * _UNITS_S[written[2]]
 
 
-def _user_id(named: str) -> str:
+def user_id_of(named: str) -> str:
     """The id of a user by name or id."""
     found = [user["id"] for user in ask("GET", "/api/users") if named in {user["name"], user["id"]}]
     if not found:

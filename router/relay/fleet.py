@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import random
 from typing import Protocol
 
@@ -108,6 +108,10 @@ class Fleet:
         self.changes += 1
         self._epochs.change(lambda: self._forget(change))
         return change
+
+    def select(self, selected: Mapping[str, str]) -> None:
+        """These are the models that were selected, by their backends, from now on."""
+        self.catalog = replace(self.catalog, selected=selected)
 
     def _forget(self, change: Change) -> None:
         for name, adapter in zip((*change.changed, *change.removed), change.retired, strict=True):

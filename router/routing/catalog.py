@@ -57,6 +57,7 @@ class Catalog:
     """Backends by name (in the order of the file), aliases by name, tasks, and the default.
 
     `owners` are the ids of users by the private backends that they alone may see and use; no alias leads there.
+    `selected` are models that people selected, by their backends.
     """
 
     backends: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class Catalog:
     default_model: str | None = None
     terms: Mapping[str, Terms] = field(default_factory=dict[str, Terms])
     owners: Mapping[str, str] = field(default_factory=dict[str, str])
+    selected: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def alias(self, name: str) -> Alias | None:
         """An alias by its name, `name:latest` being the same as `name`."""

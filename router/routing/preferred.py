@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from router.canonical.caller import Preferences
 from router.errors import NoBackend, UnknownModel
-from router.routing.catalog import Target
+from router.routing.catalog import Target, same_model
 from router.routing.choice import AUTO, Choice, Scene, by_task, choose, named
 from router.routing.wanted import CODE, Wanted
 
@@ -58,15 +58,24 @@ def _wished_for(wishes: Preferences, scene: Scene) -> Choice | None:
     if model and (found := named(model, scene)):
         return replace(found, reason=f"preferred model {model}")
     if backend and (target := scene.target(f"{backend}/any")) and (best := _best_on(target.backend, scene)):
-        return Choice((best,), f"preferred backend {backend}")
+        how = ", its selected model" if _is_selected(best, scene) else ""
+        return Choice((best,), f"preferred backend {backend}{how}")
     return None
 
 
 def _best_on(backend: str, scene: Scene) -> Target | None:
-    """Its first chat model, one that is loaded before others."""
-    chatting = [model for model in scene.health[backend].models if model.can("chat") or model.capabilities is None]
-    best = min(chatting, key=lambda model: model.loaded is not True, default=None)
-    return None if best is None else Target(backend, best.name)
+    """Its first chat model: the one that was selected before others, then one that is loaded."""
+    found = [
+        (not _is_selected(target := Target(backend, model.name), scene), model.loaded is not True, target)
+        for model in scene.health[backend].models
+        if model.can("chat") or model.capabilities is None
+    ]
+    return min(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _is_selected(target: Target, scene: Scene) -> bool:
+    selected = scene.catalog.selected.get(target.backend)
+    return selected is not None and same_model(selected, target.model)
 
 
 def _local_for_code(wanted: Wanted, wishes: Preferences, scene: Scene) -> Choice | None:

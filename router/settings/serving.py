@@ -120,6 +120,11 @@ class AuthSettings(Section):
         description="Asks for a key also while there is none, here or in the database; then an address other than "
         "loopback is allowed. Default: keys are asked once there is one with which to chat or embed.",
     )
+    private_backends: bool = Field(
+        default=False,
+        description="Lets users add backends for themselves alone. Then whoever has a key of a user can make the "
+        "router connect to any address that it reaches. Off: administrators add them.",
+    )
     trusted_proxies: tuple[Cidr, ...] = Field(
         default=(),
         description="Addresses or networks (CIDR) of proxies whose `X-Forwarded-For` says where a caller is.",

@@ -18,11 +18,17 @@ NO_LAUNCH = "only a backend of the settings file can have launch, since it names
 
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """Backends of everybody by name; private ones by the router's names for them, with the ids of their owners."""
+    """Backends of everybody by name; private ones by the router's names for them, with the ids of their owners.
+
+    `ids` are those of all of them by the router's names; `selected` is a model for each backend, by its id or, for one
+    of the settings, its name.
+    """
 
     shared: Mapping[str, BackendSettings] = field(default_factory=dict[str, BackendSettings])
     private: Mapping[str, BackendSettings] = field(default_factory=dict[str, BackendSettings])
     owners: Mapping[str, str] = field(default_factory=dict[str, str])
+    ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    selected: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 Taker = Callable[[Additions], None]
@@ -50,12 +56,13 @@ class Roster:
 
     def become(self, stored: Sequence[StoredBackend], selected: Mapping[str, str]) -> None:
         """What the database says now; in force when this returns."""
-        self.selected = selected
-        if tuple(stored) == self._stored:
+        if (tuple(stored), selected) == (self._stored, self.selected):
             return
-        self._stored, read = tuple(stored), [_read(each) for each in stored]
-        self.shared = tuple(each for each in read if each.stored.owner_id is None)
-        self.private = tuple(each for each in read if each.stored.owner_id is not None)
+        self.selected = selected
+        if tuple(stored) != self._stored:
+            self._stored, read = tuple(stored), [_read(each) for each in stored]
+            self.shared = tuple(each for each in read if each.stored.owner_id is None)
+            self.private = tuple(each for each in read if each.stored.owner_id is not None)
         self.taker(self._additions())
 
     def _additions(self) -> Additions:
@@ -63,6 +70,11 @@ class Roster:
             {each.stored.definition.name: each.settings for each in self.shared if each.settings is not None},
             {_private_name(each): each.settings for each in self.private if each.settings is not None},
             {_private_name(each): each.stored.owner_id or "" for each in self.private},
+            {
+                **{each.stored.definition.name: each.stored.id for each in self.shared},
+                **{_private_name(each): each.stored.id for each in self.private},
+            },
+            self.selected,
         )
 
     def find(self, backend_id: str) -> Added | None:

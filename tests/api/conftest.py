@@ -55,7 +55,7 @@ async def office(fake, tmp_path) -> AsyncIterator[Office]:
         "backends": backends({"desk": fake}, api_key="planted-provider-secret"),
         "models": alias("coder", "desk/fake-chat"),
         "server": {"data_dir": str(tmp_path)},
-        "auth": {"trusted_proxies": ["127.0.0.1"]},
+        "auth": {"trusted_proxies": ["127.0.0.1"], "private_backends": True},
     }
     async with running(config) as r:
         yield await opened(r)

@@ -81,6 +81,22 @@ async def test_a_backend_is_added_tested_listed_and_removed(office, run, lab, mo
     assert "lab" not in office.r.router.fleet.adapters
 
 
+@pytest.mark.parametrize("whose", [("--user", "ada"), ("--mine",)])
+async def test_a_private_backend_is_added_tested_listed_and_removed(office, run, lab, monkeypatch, whose):
+    if whose == ("--mine",):
+        monkeypatch.setenv("TURNOUT_API_KEY", office.keys["ada"]["x-api-key"])
+    status, said = await run("backends", "add", "lab", "ollama", lab.url, *whose, "--json")
+    assert (status, json.loads(said)[0]["user_id"]) == (0, office.ids["ada"]), said
+    assert (await run("backends", "test", "lab", *whose))[0] == 0
+    assert "llama3.2:latest" in (await run("backends", "models", "lab", "--refresh", *whose))[1]
+    assert await run("backends", "select", "lab", "llama3.2", *whose) == (0, "")
+    status, said = await run("backends", "list", "--json", *whose)
+    assert {each["name"]: each["selected_model"] for each in json.loads(said)} == {"lab": "llama3.2:latest"}
+    assert f"lab@{office.ids['ada']}" in office.r.router.fleet.adapters
+    assert await run("backends", "remove", "lab", *whose) == (0, "")
+    assert list(office.r.router.fleet.adapters) == ["desk"]
+
+
 async def test_a_backend_that_cannot_be_used_is_told_with_its_mend_and_an_exit_status(run):
     await run("backends", "add", "gone", "openai", "http://127.0.0.1:9")
     status, said = await run("backends", "test", "gone")
@@ -100,6 +116,9 @@ async def test_a_change_of_the_file_is_shown(filed, run_filed, lab, tmp_path):
     [
         (("backends", "remove", "desk"), 1, "write_file=true"),
         (("backends", "test", "moon"), 1, "backends: desk"),
+        (("backends", "test", "desk", "--user", "ada"), 1, "backends: none"),
+        (("backends", "list", "--user", "nobody-of-that-name"), 1, "there is no user"),
+        (("backends", "remove", "desk", "--mine", "--write-file"), 2, "only one of"),
         (("backends", "add", "x", "moonshine", "http://127.0.0.1:9"), 2, "moonshine"),
         (("backends", "add", "x", "openai", "ftp://host"), 1, "http"),
         (("users", "remove", "nobody-of-that-name"), 1, "there is no user"),

@@ -103,6 +103,15 @@ ROWS: Mapping[tuple[str, str], tuple[str, Any]] = {
     ("POST", "/api/backends/{backend_id}/test"): (ADMIN, None),
     ("GET", "/api/backends/{backend_id}/models"): (ADMIN, None),
     ("POST", "/api/backends/{backend_id}/select-model"): (ADMIN, {"model": "m"}),
+    ("GET", "/api/me/backends"): (OWN, None),
+    ("POST", "/api/me/backends"): (OWN, NEW_BACKEND),
+    ("GET", "/api/me/backends/status"): (OWN, None),
+    ("GET", "/api/me/backends/{backend_id}"): (OWN, None),
+    ("PATCH", "/api/me/backends/{backend_id}"): (OWN, {"weight": 2}),
+    ("DELETE", "/api/me/backends/{backend_id}"): (OWN, None),
+    ("POST", "/api/me/backends/{backend_id}/test"): (OWN, None),
+    ("GET", "/api/me/backends/{backend_id}/models"): (OWN, None),
+    ("POST", "/api/me/backends/{backend_id}/select-model"): (OWN, {"model": "m"}),
     ("GET", "/api/aliases"): (ADMIN, None),
     ("GET", "/api/users"): (ADMIN, None),
     ("POST", "/api/users"): (ADMIN, {"name": "carl"}),
@@ -183,6 +192,8 @@ async def test_what_is_another_users_is_out_of_reach(office: Office):
         ("PATCH", f"/api/users/{bob}", {"enabled": False}, 403),
         ("DELETE", f"/api/users/{bob}", None, 403),
         ("POST", "/api/keys", {"user_id": bob, "name": "mine"}, 403),
+        ("GET", f"/api/backends?user_id={bob}", None, 403),
+        ("POST", f"/api/backends?user_id={bob}", NEW_BACKEND, 403),
     ):
         response = await office.ask(method, path, "ada", json=body)
         assert response.status_code == status, (method, path)

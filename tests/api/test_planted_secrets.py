@@ -46,7 +46,7 @@ async def test_no_secret_is_in_any_answer_log_line_metric_or_error(office: Offic
         "headers": {"X-Lab": "planted-lab-header"},
     }
     lab = (await search.ask("POST", "/api/backends", json=new)).json()
-    await office.stored.backends.add(
+    own = await office.stored.backends.add(
         BackendDefinition(name="own", kind="openai", url=fake.url, api_key="planted-own-key"),
         owner_id=office.ids["ada"],
     )
@@ -54,6 +54,7 @@ async def test_no_secret_is_in_any_answer_log_line_metric_or_error(office: Offic
     user_key = made.json()["key"]
     await _ask_everything(search, lab["id"])
     await _make_mistakes(search, lab["id"])
+    await _ask_for_ones_own(search, own.id)
     for model, echoed in (
         ("desk/fake-chat", "planted-provider-secret"),
         ("lab/fake-chat", "planted-other-key planted-lab-header"),
@@ -82,6 +83,19 @@ async def _ask_everything(search: Search, lab: str) -> None:
     await search.ask("POST", f"/api/backends/{lab}/test")
     await search.ask("GET", f"/api/backends/{lab}/models?refresh=true")
     await search.ask("PATCH", f"/api/backends/{lab}", json={"api_key": "planted-other-key", "weight": 3})
+
+
+async def _ask_for_ones_own(search: Search, own: str) -> None:
+    mine = f"/api/me/backends/{own}"
+    for path in ("/api/me/backends", "/api/me/backends/status", mine, f"{mine}/models?refresh=true"):
+        assert (await search.ask("GET", path, "ada")).status_code == 200
+    for method, path, body in (
+        ("POST", f"{mine}/test", None),
+        ("PATCH", mine, {"weight": 2}),
+        ("PATCH", mine, {"url": "http://127.0.0.1:9"}),
+        ("PATCH", mine, {"api_key": "planted key\nof two lines"}),
+    ):
+        assert (await search.ask(method, path, "ada", json=body)).status_code in {200, 400}
 
 
 async def _make_mistakes(search: Search, lab: str) -> None:

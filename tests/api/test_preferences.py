@@ -7,7 +7,7 @@ import pytest
 from router.canonical.caller import Preferences
 from router.storage.values import KeyTerms
 from tests.api.conftest import Office
-from tests.fakes import FakeBackend
+from tests.fakes import FakeBackend, FakeModel
 from tests.running import RunningRouter, running
 from tests.surfaces.asking import CHAT, asked, backends
 
@@ -34,6 +34,23 @@ async def test_a_preference_counts_from_the_next_request_on_for_that_user_alone(
     assert await reason_of(office.r, office.keys["ada"]) == "preferred backend desk"
     assert (await office.ask("POST", CHAT, "ada", json=asked("no-such-model"))).status_code == 200
     assert (await office.ask("POST", CHAT, "bob", json=asked("no-such-model"))).status_code == 404
+
+
+async def test_the_selected_model_of_a_preferred_backend_answers_from_the_next_request_on(office: Office, fake):
+    fake.models = [FakeModel("fake-chat"), FakeModel("fake-tools")]
+    await office.r.looked()
+    await office.ask("PUT", "/api/preferences", "ada", json={"default_backend": "desk"})
+    for model in ("fake-tools", "fake-chat"):
+        chosen = await office.ask("POST", "/api/backends/desk/select-model", json={"model": model})
+        assert chosen.status_code == 200, chosen.text
+        answer = await office.ask("POST", CHAT, "ada", json=asked("auto"))
+        assert (answer.headers["x-turnout-model"], answer.headers["x-turnout-reason"]) == (
+            model,
+            "preferred backend desk, its selected model",
+        )
+    explained = (await office.ask("POST", EXPLAIN, "ada", json=asked("auto"))).json()
+    assert [each["model"] for each in explained["candidates"]] == ["fake-chat"]
+    assert await reason_of(office.r, office.keys["bob"]) == "auto, first chat model"
 
 
 async def test_claude_answers_for_those_who_want_that_while_local_is_down(tmp_path):

@@ -60,6 +60,31 @@ def test_a_name_that_leads_somewhere_decides(model):
     assert targets(all_wishes) == targets(planned(model))
 
 
+@pytest.mark.parametrize(
+    ("selected", "target", "reason"),
+    [
+        ("llama3.2:latest", "desk/llama3.2:latest", "preferred backend desk, its selected model"),
+        ("llama3.2", "desk/llama3.2:latest", "preferred backend desk, its selected model"),
+        ("nomic-embed-text:latest", "desk/qwen2.5-coder:32b", "preferred backend desk"),
+        ("gone", "desk/qwen2.5-coder:32b", "preferred backend desk"),
+    ],
+)
+@pytest.mark.parametrize("model", ["auto", "no-such-model"])
+def test_the_selected_model_of_a_preferred_backend_comes_before_a_loaded_one(model, selected, target, reason):
+    book = replace(catalog(default="writer"), selected={"desk": selected, "lab": "llava"})
+    found = asked(model, book=book, default_backend="desk")
+    assert (targets(found), found.reason) == ([target], reason)
+
+
+def test_a_selected_model_counts_for_nobody_who_prefers_something_else():
+    book = replace(catalog(default="writer"), selected={"desk": "llama3.2"})
+    assert targets(asked(book=book)) == ["coder/smollm2"]
+    assert targets(asked(book=book, default_backend="lab")) == ["lab/llava"]
+    assert targets(asked(book=book, default_backend="desk", default_model="qwen2.5-coder:32b")) == [
+        "desk/qwen2.5-coder:32b"
+    ]
+
+
 def test_a_preference_makes_an_unknown_name_known_without_a_default():
     with pytest.raises(UnknownModel):
         asked("no-such-model", book=catalog())

@@ -31,8 +31,8 @@ class BackendDesk:
 
     def health(self, entry: Entry) -> BackendHealth | None:
         """None for one that is not served."""
-        is_served = entry.is_in_force and entry.name in self.fleet.adapters
-        return self.fleet.health[entry.name] if is_served else None
+        is_served = entry.is_in_force and entry.served_as in self.fleet.adapters
+        return self.fleet.health[entry.served_as] if is_served else None
 
 
 class FileReport(Struct):
@@ -46,7 +46,8 @@ class FileReport(Struct):
 class BackendReport(Struct):
     """A backend; those `read_only` can be changed by nobody here, those from the file only with `write_file=true`.
 
-    `options` are its other settings that are not as usual. `file` is told when it was changed.
+    `options` are its other settings that are not as usual, `user_id` whose private one it is. `file` is told when it
+    was changed.
     """
 
     id: str
@@ -64,6 +65,7 @@ class BackendReport(Struct):
     options: dict[str, Any]
     created_at: float | None
     updated_at: float | None
+    user_id: str | None = None
     file: FileReport | None = None
 
 
@@ -160,6 +162,7 @@ def backend_report(desk: BackendDesk, entry: Entry, written: Written | None = No
         options=dict(said.options),
         created_at=entry.created_at,
         updated_at=entry.updated_at,
+        user_id=entry.owner_id,
         file=_file(written),
     )
 
@@ -171,8 +174,8 @@ def changed_report(desk: BackendDesk, changed: Changed) -> BackendReport:
 
 
 def removed_report(desk: BackendDesk, entry: Entry, changed: Changed) -> RemovedReport:
-    leaves = entry.is_in_force and entry.name in desk.fleet.leaving
-    running = desk.fleet.health[entry.name].in_flight if leaves else 0
+    leaves = entry.is_in_force and entry.served_as in desk.fleet.leaving
+    running = desk.fleet.health[entry.served_as].in_flight if leaves else 0
     return RemovedReport(entry.id, entry.name, running, _file(changed.written))
 
 
@@ -189,7 +192,7 @@ def status_report(desk: BackendDesk, entry: Entry) -> StatusReport:
         last_ping=None if looked is None else time() - (asyncio.get_running_loop().time() - looked),
         latency_ms=_ms(latency_s),
         in_flight=health.in_flight if health else 0,
-        queue=desk.fleet.experience.waiting(entry.name) if health else 0,
+        queue=desk.fleet.experience.waiting(entry.served_as) if health else 0,
         drained=health.drained if health else False,
         models=len(health.models) if health else 0,
         version=health.version if health else None,
@@ -197,14 +200,29 @@ def status_report(desk: BackendDesk, entry: Entry) -> StatusReport:
     )
 
 
-def test_report(verdict: Verdict) -> TestReport:
+async def tested_report(desk: BackendDesk, entry: Entry) -> TestReport:
+    """Looks closely; raises BadRequest for a backend without valid settings."""
+    return _test_report(await desk.looks.test(entry, timeout_s=desk.live.settings.health.timeout_s))
+
+
+async def models_report(desk: BackendDesk, entry: Entry, *, refresh: bool) -> list[ModelReport]:
+    return [_model_report(desk, entry, known) for known in await desk.looks.models(entry, refresh=refresh)]
+
+
+async def selected_report(desk: BackendDesk, entry: Entry, model: str) -> BackendReport:
+    """Makes a model the one of its backend; raises NotFound or StorageUnavailable."""
+    await desk.looks.select(entry, model)
+    return backend_report(desk, entry)
+
+
+def _test_report(verdict: Verdict) -> TestReport:
     complaints = [
         ComplaintReport(each.code, each.severity, each.place, each.what, each.mend) for each in verdict.complaints
     ]
     return TestReport(verdict.connected, _ms(verdict.latency_s), verdict.version, list(verdict.models), complaints)
 
 
-def model_report(desk: BackendDesk, entry: Entry, known: Known) -> ModelReport:
+def _model_report(desk: BackendDesk, entry: Entry, known: Known) -> ModelReport:
     info, health = known.info, desk.health(entry)
     selected = desk.inventory.selected(entry)
     loaded = health.has_loaded(canonical_name(info.name), asyncio.get_running_loop().time()) if health else None

@@ -1,12 +1,17 @@
 """`/api/backends` and `/api/aliases`: what there is to choose from."""
 
+from collections.abc import Iterable
+
 from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from router.backends.inventory import Entry
+from router.errors import BadRequest
 from router.surfaces.admin.api import AnyRequest, api_of, require_admin
 from router.surfaces.admin.backend_forms import BackendChange, NewBackend, Selection, document
 from router.surfaces.admin.backend_reports import (
     AliasReport,
+    BackendDesk,
     BackendReport,
     ModelReport,
     RemovedReport,
@@ -15,36 +20,48 @@ from router.surfaces.admin.backend_reports import (
     alias_reports,
     backend_report,
     changed_report,
-    model_report,
+    models_report,
     removed_report,
+    selected_report,
     status_report,
-    test_report,
+    tested_report,
 )
 
 
 class BackendsApi(Controller):
-    """Those of the settings file are changed there, and only where `write_file` says so."""
+    """Those of the settings file are changed there, and only where `write_file` says so; a user's private ones are
+    listed and added with `user_id`.
+    """
 
     path = "/api/backends"
     guards = (require_admin,)
     tags = ("backends",)
 
-    @get(summary="Every backend, the settings' first")
-    async def list_backends(self, request: AnyRequest) -> list[BackendReport]:
+    @get(summary="Everybody's backends, the settings' first; with user_id, a user's private ones")
+    async def list_backends(self, request: AnyRequest, user_id: FromQuery[str | None] = None) -> list[BackendReport]:
         desk = api_of(request).desk
-        return [backend_report(desk, entry) for entry in desk.inventory]
+        return [backend_report(desk, entry) for entry in _whose(desk, user_id)]
 
-    @post(summary="Add a backend to the database, or with write_file to the settings file")
+    @post(summary="Add a backend to the database, or with write_file to the settings file; with user_id, for one user")
     async def add_backend(
-        self, request: AnyRequest, data: JSONBody[NewBackend], *, write_file: FromQuery[bool] = False
+        self,
+        request: AnyRequest,
+        data: JSONBody[NewBackend],
+        *,
+        write_file: FromQuery[bool] = False,
+        user_id: FromQuery[str | None] = None,
     ) -> BackendReport:
         desk = api_of(request).desk
+        if user_id is not None:
+            if write_file:
+                raise BadRequest("private backends are in no file", param="write_file")
+            return changed_report(desk, await desk.changes.add_private(user_id, data.name, document(data)))
         return changed_report(desk, await desk.changes.add(data.name, document(data), write_file=write_file))
 
-    @get("/status", summary="How every backend is at this moment")
-    async def status(self, request: AnyRequest) -> list[StatusReport]:
+    @get("/status", summary="How each of them is at this moment")
+    async def status(self, request: AnyRequest, user_id: FromQuery[str | None] = None) -> list[StatusReport]:
         desk = api_of(request).desk
-        return [status_report(desk, entry) for entry in desk.inventory]
+        return [status_report(desk, entry) for entry in _whose(desk, user_id)]
 
     @get("/{backend_id:str}", summary="One backend")
     async def backend(self, request: AnyRequest, backend_id: FromPath[str]) -> BackendReport:
@@ -75,25 +92,25 @@ class BackendsApi(Controller):
     @post("/{backend_id:str}/test", status_code=200, summary="Look closely: connected, or what is wrong and its mend")
     async def test_backend(self, request: AnyRequest, backend_id: FromPath[str]) -> TestReport:
         desk = api_of(request).desk
-        verdict = await desk.looks.test(desk.inventory[backend_id], timeout_s=desk.live.settings.health.timeout_s)
-        return test_report(verdict)
+        return await tested_report(desk, desk.inventory[backend_id])
 
     @get("/{backend_id:str}/models", summary="The models of a backend; with refresh, it is asked now")
     async def backend_models(
         self, request: AnyRequest, backend_id: FromPath[str], *, refresh: FromQuery[bool] = False
     ) -> list[ModelReport]:
         desk = api_of(request).desk
-        entry = desk.inventory[backend_id]
-        return [model_report(desk, entry, known) for known in await desk.looks.models(entry, refresh=refresh)]
+        return await models_report(desk, desk.inventory[backend_id], refresh=refresh)
 
     @post("/{backend_id:str}/select-model", status_code=200, summary="Make a model the one of its backend")
     async def select_model(
         self, request: AnyRequest, backend_id: FromPath[str], data: JSONBody[Selection]
     ) -> BackendReport:
         desk = api_of(request).desk
-        entry = desk.inventory[backend_id]
-        await desk.looks.select(entry, data.model)
-        return backend_report(desk, entry)
+        return await selected_report(desk, desk.inventory[backend_id], data.model)
+
+
+def _whose(desk: BackendDesk, user_id: str | None) -> Iterable[Entry]:
+    return desk.inventory if user_id is None else desk.inventory.of(user_id)
 
 
 class AliasesApi(Controller):

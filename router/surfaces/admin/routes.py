@@ -6,6 +6,7 @@ from router.errors import InvalidJSON
 from router.surfaces.admin.api import AnyRequest
 from router.surfaces.admin.backends import AliasesApi, BackendsApi
 from router.surfaces.admin.keys import KeysApi, MeApi
+from router.surfaces.admin.own_backends import OwnBackendsApi
 from router.surfaces.admin.preferences import PreferencesApi
 from router.surfaces.admin.usage import UsageApi
 from router.surfaces.admin.users import AllowlistApi, UsersApi
@@ -16,7 +17,17 @@ def api_routes() -> Router:
     """The controllers, behind the same door as everything else."""
     return Router(
         "/",
-        route_handlers=[BackendsApi, AliasesApi, UsersApi, KeysApi, MeApi, AllowlistApi, PreferencesApi, UsageApi],
+        route_handlers=[
+            BackendsApi,
+            AliasesApi,
+            UsersApi,
+            KeysApi,
+            MeApi,
+            OwnBackendsApi,
+            AllowlistApi,
+            PreferencesApi,
+            UsageApi,
+        ],
         exception_handlers={UnicodeDecodeError: _undecodable},
     )
 
