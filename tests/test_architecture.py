@@ -14,7 +14,10 @@ MAX_FUNCTION_LINES = 50
 MAX_PARAMETERS = 6
 MAX_POSITIONAL = 2
 
-SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+INSTALLED = {".venv", "node_modules"}
+SOURCES = sorted(
+    path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if INSTALLED.isdisjoint(path.parts)
+)
 PRODUCT = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in {"router", "adapters"}]
 
 
