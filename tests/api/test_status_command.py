@@ -14,6 +14,13 @@ import pytest
 pytestmark = pytest.mark.anyio
 
 DEADLINE_S = 30.0
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from router.cli import main
+main()
+"""
+"""A test run in the background hands on a Ctrl-C that is ignored."""
 
 
 def asking(office, *words, who="admin") -> dict[str, object]:
@@ -24,7 +31,7 @@ def asking(office, *words, who="admin") -> dict[str, object]:
         "TERM": "xterm",
         "COLUMNS": "160",
     }
-    return {"args": [sys.executable, "-m", "router", "status", *words], "env": environ}
+    return {"args": [sys.executable, "-c", INTERRUPTIBLE, "status", *words], "env": environ}
 
 
 def ran(command) -> tuple[int, str, str]:
@@ -71,7 +78,10 @@ def watched(command, *, wanted: bytes) -> tuple[bytes, int]:
                 except BlockingIOError:
                     continue
             process.send_signal(signal.SIGINT)
-            return shown, process.wait(DEADLINE_S)
+            try:
+                return shown, process.wait(DEADLINE_S)
+            finally:
+                process.kill()
     finally:
         os.close(ours)
         os.close(theirs)
