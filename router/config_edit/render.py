@@ -4,12 +4,24 @@
 
 import json
 from io import StringIO
-from typing import cast
+from typing import Any, cast
 
 from pydantic import JsonValue
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import SafeRepresenter
 
 _WIDE = 1_000_000
+
+
+class _Representer(SafeRepresenter):
+    """Quotes what ruamel would write plain and cannot read again, such as `?0` in a list."""
+
+    def text(self, value: str) -> Any:
+        """A scalar node."""
+        return self.represent_scalar("tag:yaml.org,2002:str", value, style="'" if value.startswith("?") else None)
+
+
+_Representer.add_representer(str, _Representer.text)
 
 
 def inline(value: JsonValue, *, quote: str = "", as_json: bool = False) -> str:
@@ -20,6 +32,7 @@ def inline(value: JsonValue, *, quote: str = "", as_json: bool = False) -> str:
     if quote == "'" and isinstance(value, str) and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
     yaml.default_flow_style = True
     yaml.width = _WIDE
     yaml.allow_unicode = True

@@ -266,6 +266,12 @@ def test_a_removed_entry_touches_no_other_line(text, data):
         assert outside(after, section, name) == outside(text, section, name)
 
 
+@pytest.mark.parametrize("odd", ["?0", "? a", "?"])
+def test_a_text_that_begins_like_a_key_of_yaml_is_read_back(odd):
+    for after in ({"desk": [odd]}, {"desk": [{"": odd}]}, {"desk": odd}, {"desk": {"url": odd}}):
+        assert plain(rewritten("{}", after)) == plain(rewritten("", after)) == after
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(NAMES, VALUES, max_size=5), st.dictionaries(NAMES, VALUES, max_size=5), st.data())
 def test_any_mapping_becomes_any_other(before, after, data):
