@@ -127,9 +127,13 @@ async def test_without_any_there_is_nobody_to_ask(other):
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/api/pull"), ("DELETE", "/api/delete"), ("POST", f"/api/blobs/{DIGEST}")]
 )
-async def test_where_keys_are_asked_nobody_manages_without_one(ollama, method, path):
-    config = {"backends": backends({"desk": ollama}), "auth": {"api_keys": ["a-key-for-tests"]}}
+async def test_where_keys_are_asked_only_who_may_administer_manages(ollama, method, path):
+    keeper = {"key": "a-key-for-tests", "scopes": ["admin"]}
+    config = {"backends": backends({"desk": ollama}), "auth": {"api_keys": [keeper, "a-key-for-chats"]}}
     async with running(config) as r:
+        chatting = {"authorization": "Bearer a-key-for-chats"}
+        refused = await r.client.request(method, path, json={"model": "x"}, headers=chatting)
+        assert (refused.status_code, "scope admin" in refused.json()["error"]) == (403, True)
         for headers in ({}, {"authorization": "Bearer wrong"}):
             assert (await r.client.request(method, path, json={"model": "x"}, headers=headers)).status_code == 401
         answer = await r.client.request("POST", "/api/pull", json={"model": "x"}, headers=KEY)
