@@ -16,8 +16,8 @@ FAULTS = ("500", "hang", "mute", "stall")
 FIRST_TOKEN_S = 0.3
 IDLE_S = 0.3
 NEVER_S = 86_400
-TOGETHER = 64
-"""More than any work sends at once: the floor has no queue, and an Ollama's own single slot would measure one."""
+TOGETHER = 1_000
+"""More than any work sends at once: the floor has no queue, and a kind's own limit would measure one."""
 
 
 def works(directory: File, *, port: int, backend: int, paths: Iterable[Path]) -> File:
@@ -52,11 +52,13 @@ def from_template(template: File, directory: File, fields: Mapping[str, str]) ->
 
 
 def _backend(path: Path, port: int) -> dict[str, object]:
-    backend: dict[str, object] = {"type": path.kind, "url": f"http://{HOST}:{port}{path.root}"}
+    backend: dict[str, object] = {
+        "type": path.kind,
+        "url": f"http://{HOST}:{port}{path.root}",
+        "max_parallel": TOGETHER,
+    }
     if path is OPENAI:
         backend["models"] = [MODEL]
-    if path.kind == "ollama":
-        backend["max_parallel"] = TOGETHER
     if path.kind == "claude":
         backend["api_key"] = "bench-claude-key"
     return backend
