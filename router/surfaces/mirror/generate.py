@@ -69,12 +69,7 @@ async def _kept(
     entry = entry_of(scope)
     entry.operation = "load"
     entry.goes(asked.model, progress)
-    watch = Watch(receive)
-    answering.drain.enter(watch)
-    try:
-        async with watch:
-            wanted = Wanted(asked.model, task=header(scope, TASK_HEADER) or None, caller=caller_of(scope, Ability.CHAT))
-            await answering.relay.keep(asked.model, asked.keep_alive, wanted, progress)
-    finally:
-        answering.drain.leave(watch)
+    async with Watch(receive, drain=answering.drain):
+        wanted = Wanted(asked.model, task=header(scope, TASK_HEADER) or None, caller=caller_of(scope, Ability.CHAT))
+        await answering.relay.keep(asked.model, asked.keep_alive, wanted, progress)
     return whole(ollama.render_kept(encoder, unloads=asked.unloads), explaining(progress))
