@@ -10,8 +10,7 @@ from router.relay.progress import Progress
 from router.relay.relay import Relay
 from router.routing.wanted import Wanted
 from router.surfaces.drain import Drain
-from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import header
+from router.surfaces.headers import task_named
 from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
 from router.usage.tokenizer import Tokenizer, guess
@@ -29,7 +28,7 @@ async def embedded(
     entry.goes(asked.model, progress)
     wanted = Wanted(
         asked.model,
-        task=header(scope, TASK_HEADER) or asked.task,
+        task=task_named(scope) or asked.task,
         embedding=True,
         caller=caller,
         looks=of_embedding(len(asked.inputs) or len(asked.tokens)),
