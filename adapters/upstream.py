@@ -11,11 +11,11 @@ import httpx
 from yarl import URL
 
 from adapters.connection import Answer, Disconnected, framed, head_lines, head_of
-from adapters.deadline import Deadline
 from adapters.pool import Pool, Unreachable, UnreachableInTime
 from router.canonical import outgoing
 from router.canonical.adapter import BackendConfig
 from router.canonical.events import Frame
+from router.deadline import Deadline
 from router.dialects import Decoder
 from router.dialects.failures import ErrorAnswer, classify, read, request_id
 from router.errors import BackendFailed, BackendTimeout, BackendUnreachable, RouterError, StreamBroken

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from random import random
 from typing import Generic, Protocol, TypeVar
 
 from router.admission.gate import Gate
 from router.canonical.models import canonical_name
+from router.deadline import Deadline
 from router.errors import (
     BackendError,
     BackendLoading,
@@ -101,10 +103,10 @@ class Attempts:
     ) -> T:
         now = asyncio.get_running_loop().time()
         chosen = self._planned(wanted, progress, now=now)
-        limit = self.fleet.totals.get(chosen.candidates[0].target.backend)
-        deadline = asyncio.timeout(limit)
+        limit = self.fleet.totals.get(chosen.candidates[0].target.backend, inf)
+        deadline = Deadline(now + limit)
         try:
-            async with deadline:
+            with deadline:
                 while True:
                     changes = self.fleet.changes
                     if narrow is not None:
@@ -120,7 +122,7 @@ class Attempts:
                             raise
                     chosen = self._planned(wanted, progress, now=asyncio.get_running_loop().time())
         except TimeoutError:
-            if not deadline.expired():
+            if not deadline.has_expired:
                 raise
             raise BackendTimeout(f"the request took longer than its limit of {limit:g} s") from None
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 from litestar.types import HTTPRequestEvent, Receive, Scope
 
+from router.deadline import Deadline
 from router.errors import BodyTimeout, BodyTooLarge
 from router.surfaces.headers import header
 from router.surfaces.watch import ClientLeft
@@ -44,7 +45,7 @@ def _too_large(limit: int) -> BodyTooLarge:
 
 async def _next(receive: Receive) -> HTTPRequestEvent:
     try:
-        async with asyncio.timeout(PIECE_TIMEOUT_S):
+        with Deadline(asyncio.get_running_loop().time() + PIECE_TIMEOUT_S):
             message = await receive()
     except TimeoutError:
         raise BodyTimeout(f"the request body did not go on for {PIECE_TIMEOUT_S:g} s") from None

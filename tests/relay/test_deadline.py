@@ -5,7 +5,7 @@ from math import inf
 
 import pytest
 
-from adapters.deadline import Deadline
+from router.deadline import Deadline
 
 pytestmark = pytest.mark.anyio
 

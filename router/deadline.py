@@ -2,12 +2,15 @@
 
 import asyncio
 from math import inf
+from types import TracebackType
+from typing import Self
 
 
 class Deadline:
-    """Cancels the task that made it once its time has passed, until `close`.
+    """Cancels the task that made it once its time has passed, until `close`; entered, it raises TimeoutError for that.
 
-    `asyncio.timeout` makes a new timer whenever it is moved; this one looks again when its only timer goes off.
+    `asyncio.timeout` costs twice as much and makes a new timer whenever it is moved; this one looks again when its only
+    timer goes off.
     """
 
     __slots__ = ("_body", "_due", "_expired", "_look_at", "_loop", "_timer")
@@ -18,6 +21,18 @@ class Deadline:
         self._expired = False
         self._due = self._look_at = due
         self._timer = self._loop.call_at(due, self._look)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.close(error):
+            raise TimeoutError from error
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its time has passed."""
+        return self._expired
 
     def wait_until(self, due: float) -> None:
         """Sets the time, on the event loop's clock, by which something must have come."""
