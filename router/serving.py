@@ -18,6 +18,7 @@ from router.access.keys import NewKey
 from router.app import Router, Telemetry, build, build_fleet, close
 from router.config_watch import Source, Watch
 from router.discovery import guessed, places, with_backends, with_embedded
+from router.joined_writes import JoinedWrites
 from router.keeping import keeping_of
 from router.memory import keep_pages
 from router.routing.health import State
@@ -184,7 +185,7 @@ async def _anything_answers(settings: Settings) -> bool:
 def _uvicorn_config(router: Router, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         router.app,  # pyright: ignore[reportArgumentType]
-        http="httptools",
+        http=JoinedWrites,
         ws="none",
         lifespan="on",
         log_config=None,

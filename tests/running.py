@@ -11,10 +11,11 @@ import httpx
 import uvicorn
 
 from router.app import Router, build
+from router.joined_writes import JoinedWrites
 from router.settings import Settings
 
 STOP_TIMEOUT_S = 5.0
-AS_SERVED: Mapping[str, Any] = {"http": "httptools", "ws": "none", "proxy_headers": False}
+AS_SERVED: Mapping[str, Any] = {"http": JoinedWrites, "ws": "none", "proxy_headers": False}
 """As in `router.serving`, whatever else is installed."""
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Loading the system's certificates would take most of a test's time."""
