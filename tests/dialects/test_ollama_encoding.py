@@ -156,6 +156,17 @@ def test_counts_that_the_backend_left_out_are_added_to_its_own_last_line():
     assert json.loads(told) == {**line, "prompt_eval_count": 3, "eval_count": 2}
 
 
+def test_calls_that_come_by_turns_are_told_whole_and_in_their_order():
+    encoder = ollama.Encoder(model="m")
+    begun = encoder.encode([ToolCallStarted(0, "c0", "f"), ToolCallDelta(0, "{}"), ToolCallStarted(1, "c1", "g")])
+    assert [call["id"] for call in json.loads(begun)["message"]["tool_calls"]] == ["c0"]
+    turns = [ToolCallDelta(1, '{"a":'), ToolCallStarted(2, "c2", "h"), ToolCallDelta(2, "{}"), ToolCallDelta(1, "1}")]
+    assert encoder.encode(turns) == b""
+    told = [json.loads(line) for line in encoder.encode([Finished("tool_calls")]).splitlines()]
+    functions = [call["function"] for line in told for call in line["message"]["tool_calls"]]
+    assert [(function["name"], function["arguments"]) for function in functions] == [("g", {"a": 1}), ("h", {})]
+
+
 @pytest.mark.parametrize("arguments", ['{"a":', "[1]", '"text"', '{"a":1} x'])
 def test_a_call_whose_arguments_are_no_object_is_a_failure_as_with_ollama(arguments):
     encoder = ollama.Encoder(model="m")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from time import monotonic_ns
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ from router.canonical.fold import Choice, Completed
 from router.dialects.failures import UNREADABLE
 from router.dialects.model_name import with_fields
 from router.dialects.ollama.names import GENERATE, NAME
+from router.dialects.undecoded import check_object
 from router.errors import BackendFailed, RouterError
 
 _encode = msgspec.json.Encoder().encode
@@ -81,7 +83,7 @@ class Encoder:
             case LogprobsReported():
                 self._say(out, logprobs=event.content)
             case ToolCallStarted():
-                self._close_calls(out)
+                self._tell_whole_calls(out)
                 self._calls[event.index] = _OpenCall(event.index, event.id, event.name)
             case ToolCallDelta():
                 if (call := self._calls.get(event.index)) is not None:
@@ -89,7 +91,7 @@ class Encoder:
             case UsageReported():
                 self._usage = event if self._usage is None else self._usage.merged(event)
             case Finished():
-                self._close_calls(out)
+                self._tell_calls(out, list(self._calls))
                 self._reason = reason_of(event.reason)
             case Ended():
                 out.append(_encode(self._last(self.said())) + b"\n")
@@ -145,10 +147,14 @@ class Encoder:
             line["logprobs"] = _on_one_line(logprobs)
         out.append(_encode(line) + b"\n")
 
-    def _close_calls(self, out: list[bytes]) -> None:
-        for call in self._calls.values():
+    def _tell_whole_calls(self, out: list[bytes]) -> None:
+        """In the order in which they began, as far as each is whole: several may come by turns."""
+        self._tell_calls(out, list(takewhile(lambda index: self._calls[index].is_whole, self._calls)))
+
+    def _tell_calls(self, out: list[bytes], indices: list[int]) -> None:
+        for index in indices:
+            call = self._calls.pop(index)
             self._say(out, calls=[_call(call.index, call.id, call.name, arguments="".join(call.arguments))])
-        self._calls.clear()
 
     def head(self) -> dict[str, Any]:
         """What every line begins with."""
@@ -185,6 +191,15 @@ class _OpenCall:
         self.id = call_id
         self.name = name
         self.arguments: list[str] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing but white space can follow."""
+        try:
+            check_object("".join(self.arguments).encode())
+        except UNREADABLE:
+            return False
+        return True
 
 
 def render_error(error: RouterError) -> bytes:
