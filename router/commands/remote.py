@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 import rich_click as click
 
 from router.commands.shared import fail, terminal
-from router.dialects.sse import Cutter, payload
 
 if TYPE_CHECKING:
     import httpx
@@ -34,7 +33,11 @@ class RouterGone(Exception):
 
 
 class Refused(Exception):
-    """The router said no; the message is its own."""
+    """The router said no; the message is its own, and so is the code."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def ask(method: str, path: str, **sent: Any) -> Any:
@@ -88,11 +91,13 @@ def listening(method: str, path: str, **sent: Any) -> Generator[Iterator[Event]]
     with _reaching(), httpx.stream(method, url, headers=headers, timeout=timeout, **sent) as response:
         if not response.is_success:
             response.read()
-            raise Refused(_refusal(response))
+            raise Refused(_refusal(response), _code(response))
         yield _events(response.iter_bytes())
 
 
 def _events(received: Iterable[bytes]) -> Iterator[Event]:
+    from router.dialects.sse import Cutter, payload
+
     cutter = Cutter()
     for data in received:
         for event in cutter.feed(data):
@@ -156,3 +161,10 @@ def _refusal(response: "httpx.Response") -> str:
         return f"the answer was {response.status_code} and not from a router"
     missing = f"; set {KEY}" if response.status_code == NO_KEY else ""
     return f"{told}{missing}"
+
+
+def _code(response: "httpx.Response") -> str:
+    try:
+        return str(response.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""

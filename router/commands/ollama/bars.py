@@ -4,30 +4,52 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console, Group
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
     ProgressColumn,
+    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 from rich.text import Text
 
-from router.commands.ollama.progress import Going
+from router.commands.ollama.progress import DONE, Going
+from router.commands.ollama.words import size, span
 
 WIDE, MIDDLE, NARROW = 76, 60, 44
 """Columns of a terminal that have room for everything, all but the sizes, and all but the speed too."""
+_CTRL_C = 2
+"""Room at the end of a line for what a terminal writes there when somebody interrupts."""
+
+
+class _Speed(ProgressColumn):
+    """Bytes a second, while they come."""
+
+    def render(self, task: Task) -> Text:
+        speed = None if task.finished else task.speed
+        return Text("" if speed is None else f"{size(speed)}/s", style="progress.data.speed", justify="right")
+
+
+class _Left(ProgressColumn):
+    """How long a layer still takes."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        left = None if task.finished else task.time_remaining
+        return Text("" if left is None else span(left), style="progress.remaining", justify="right")
 
 
 class Bars:
     """Shows what it is told of one pull."""
 
     def __init__(self, width: int) -> None:
+        self._width = max(1, width - _CTRL_C)
         self._progress = Progress(*_columns(width), auto_refresh=False, expand=True)
         self._tasks: dict[str, TaskID] = {}
         self._status = Text()
@@ -40,11 +62,11 @@ class Bars:
                 self._progress.update(self._tasks[digest], total=total, completed=layer.completed)
             else:
                 self._tasks[digest] = self._progress.add_task(layer.name, total=total, completed=layer.completed)
-        self._status.plain = "" if going.is_about_layer else going.status
+        self._status.plain = "" if going.is_about_layer or going.status == DONE else going.status
 
-    def __rich__(self) -> Group:
+    def __rich__(self) -> Constrain:
         parts = (self._progress if self._tasks else None, self._status if self._status.plain else None)
-        return Group(*(part for part in parts if part is not None))
+        return Constrain(Group(*(part for part in parts if part is not None)), self._width)
 
 
 @contextmanager
@@ -64,5 +86,5 @@ def _columns(width: int) -> list[ProgressColumn]:
     if width >= MIDDLE:
         columns.append(DownloadColumn())
     if width >= NARROW:
-        columns.append(TransferSpeedColumn())
-    return [*columns, TimeRemainingColumn(compact=True)]
+        columns.append(_Speed())
+    return [*columns, _Left()]

@@ -78,7 +78,7 @@ def pulled(wanted: Wanted, shown: Callable[[], Any]) -> dict[str, Any]:
     except KeyboardInterrupt:
         raise PullLeft(begun=bool(going.pull_id)) from None
     except Refused as refused:
-        raise PullFailed(explained(str(refused), wanted)) from None
+        raise PullFailed(explained(str(refused), wanted, code=refused.code)) from None
     raise RouterGone("the router has hung up; once it runs again, the pull goes on")
 
 

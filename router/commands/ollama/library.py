@@ -5,6 +5,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -21,7 +22,7 @@ from router.commands.shared import fail, terminal
 
 LOAD_TIMEOUT_S = 1800.0
 """The router has its own, shorter one: `timeouts.load`."""
-_LIST_SPARE = ("family", "modified", "quantization", "parameters", "context", "backend", "loaded")
+_LIST_SPARE = ("family", "modified", "quant", "params", "context", "backend", "loaded")
 _PS_SPARE = ("context", "backend")
 
 
@@ -36,7 +37,7 @@ def list_models(backend: str | None, *, as_json: bool) -> None:
         for place in places
         for model in ask("GET", f"{place.path}/models", params={"refresh": "true"})
     ]
-    tell(found, [_listed(each) for each in found], _LIST_SPARE, as_json=as_json)
+    tell(found, [_listed(each) for each in found], _spare(_LIST_SPARE, places), as_json=as_json)
     if not found and not as_json:
         click.echo("there are no models yet: turnout ollama pull NAME")
     _tell_of_silent(places)
@@ -47,10 +48,9 @@ def list_models(backend: str | None, *, as_json: bool) -> None:
 @json_option
 def list_running(backend: str | None, *, as_json: bool) -> None:
     """List the models that are in memory, how much of it they take, and for how long."""
-    found = [
-        {"backend": place.name, **model} for place in every_place(backend) for model in ask("GET", f"{place.path}/ps")
-    ]
-    tell(found, [_running(each) for each in found], _PS_SPARE, as_json=as_json)
+    places = every_place(backend)
+    found = [{"backend": place.name, **model} for place in places for model in ask("GET", f"{place.path}/ps")]
+    tell(found, [_running(each) for each in found], _spare(_PS_SPARE, places), as_json=as_json)
     if not found and not as_json:
         click.echo("no model is loaded")
 
@@ -152,6 +152,11 @@ def _tell_of_silent(places: list[Place]) -> None:
             click.echo(f"{each['name']} does not answer{why}: what is listed is what it had", err=True)
 
 
+def _spare(columns: Sequence[str], places: list[Place]) -> Sequence[str]:
+    """What there may be no room for: of one server, its name first."""
+    return ("backend", *columns) if len(places) == 1 else columns
+
+
 def _listed(model: dict[str, Any]) -> dict[str, Any]:
     context, loaded = model["context"], model["loaded"]
     return {
@@ -160,20 +165,20 @@ def _listed(model: dict[str, Any]) -> dict[str, Any]:
         "size": size(model["size"]),
         "modified": date(model["modified"]),
         "family": model["family"],
-        "parameters": model["parameters"],
-        "quantization": model["quantization"],
+        "params": model["parameters"],
+        "quant": model["quantization"],
         "context": None if context is None else f"{context:,}",
         "loaded": {True: "yes", False: "no"}.get(loaded, "-"),
     }
 
 
 def _running(model: dict[str, Any]) -> dict[str, Any]:
-    context = model["context"]
+    context, memory, vram = model["context"], model["memory"], model["vram"]
     return {
         "backend": model["backend"],
         "name": model["name"],
-        "memory": size(model["size"]),
-        "on GPU": size(model["vram"]),
+        "memory": size(memory),
+        "on GPU": "-" if not memory or vram is None else f"{min(100, round(100 * vram / memory))}%",
         "context": None if context is None else f"{context:,}",
-        "for": "for ever" if model["expires_s"] is None else span(model["expires_s"]),
+        "for": span(model["expires_s"]),
     }

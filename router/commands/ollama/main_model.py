@@ -1,45 +1,15 @@
-"""`turnout ollama set-main`: the model for requests that name no other, written into the settings file."""
+"""`turnout ollama set-main`: the model for requests that name no other."""
 
 # rich_click's decorators are typed in part only.
 # pyright: reportUnknownMemberType=false
 
-import asyncio
-import json
 import os
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import rich_click as click
-from rich.text import Text
 
-from router.canonical.models import ModelInfo, canonical_name
-from router.commands.ollama.places import KIND, one_place
-from router.commands.ollama.words import plain
 from router.commands.people import json_option
-from router.commands.shared import config_option, existing, fail, terminal
-from router.config import ConfigError, Problem, parse, read
-from router.config_edit import EditRefused
-from router.config_edit.changes import Document, section
-from router.config_edit.file import Draft, Edited, draft
-from router.config_edit.main_model import default_model, replaced
-from router.config_edit.main_model import set_main as made_main
-from router.config_edit.rewrite import plain as written
-from router.errors import RouterError
-
-_STYLES = {"+": "green", "-": "red", "@": "cyan"}
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """The model that is to be the main one; `named` is the backend as it was named, if it was."""
-
-    path: Path
-    backend: str
-    model: str
-    named: str | None
+from router.commands.shared import config_option, existing, fail
 
 
 @click.command("set-main")
@@ -50,128 +20,17 @@ class Wish:
 @click.option("--yes", "-y", is_flag=True, help="Replace what is there without asking.")
 @config_option
 @json_option
-def set_main(name: str, alias: str | None, config: Path | None, *, as_json: bool, **said: object) -> None:
+def set_main(
+    name: str, backend: str | None, alias: str | None, config: Path | None, *, as_json: bool, **may: bool
+) -> None:
     """Make NAME the model for requests that name no other: an alias and `routing.default_model` in the settings file.
 
     Needs no running router; one that runs takes the change up by itself.
     """
+    from router.commands.ollama.making_main import Manner, Wish, make_main
+
     path = existing(config, os.environ)
     if path is None:
         fail("there is no settings file here: name one with --config, or write a turnout.yaml")
-    named = str(said["backend"]) if said["backend"] else None
-    try:
-        wish = _wish(path, name, named)
-        wish = _there(wish, may_pull=bool(said["may_pull"]))
-        planned = draft(path, made_main(wish.backend, wish.model, alias=alias), environ=os.environ)
-        _settle(wish, planned, yes=bool(said["yes"]), as_json=as_json)
-    except EditRefused as refused:
-        fail(f"{path}: {refused}")
-    except ConfigError as error:
-        _end(error.problems)
-
-
-def _settle(wish: Wish, planned: Draft, *, yes: bool, as_json: bool) -> None:
-    """Shows the change, asks if something is replaced, and makes it."""
-    alias, lost = default_model(planned.becomes), replaced(planned.was, planned.becomes)
-    if not as_json:
-        for line in planned.diff.splitlines():
-            terminal().print(Text(line, style=_STYLES.get(line[0], "")))
-    if lost and not yes and not click.confirm(f"{'; '.join(lost)}. Replace?", err=True):
-        fail("nothing is changed")
-    edited = planned.write()
-    if as_json:
-        told = {"backend": wish.backend, "model": wish.model, "alias": alias, "replaced": lost, "diff": edited.diff}
-        click.echo(json.dumps({**told, "backup": edited.backup and edited.backup.name}, indent=2))
-    else:
-        _tell(wish, edited, str(alias))
-
-
-def _tell(wish: Wish, edited: Edited, alias: str) -> None:
-    led = "" if alias == wish.model else f", by the alias {alias}"
-    if edited.backup is None:
-        click.echo(f"{wish.model} on {wish.backend} is the main model already{led}: nothing is changed")
-        return
-    click.echo(f"{wish.model} on {wish.backend} is the main model now{led}")
-    click.echo(f"the old file is {edited.backup.name}; a running router takes the new one up by itself")
-
-
-def _wish(path: Path, name: str, named: str | None) -> Wish:
-    """Which backend of the file is meant. Raises EditRefused and ConfigError."""
-    servers = _servers(written(read(path)))
-    first, slash, rest = name.partition("/")
-    if slash and rest and first in servers and named in {None, first}:
-        return Wish(path, first, rest, first)
-    if named is not None and named not in servers:
-        raise EditRefused(f"there is no Ollama server {plain(named)} in it; there are: {', '.join(servers) or 'none'}")
-    if not servers:
-        raise EditRefused("there is no backend of type ollama in it")
-    if named is None and len(servers) > 1:
-        fail(f"there are several Ollama servers in {path}: say --backend {' or --backend '.join(servers)}", status=2)
-    return Wish(path, named or servers[0], name, named)
-
-
-def _servers(document: Document) -> list[str]:
-    backends = section(document, "backends")
-    return [name for name, each in backends.items() if isinstance(each, dict) and each.get("type") == KIND]
-
-
-def _there(wish: Wish, *, may_pull: bool) -> Wish:
-    """The same by the backend's own name for the model, which may be pulled first."""
-    models = _models(wish)
-    if models is None:
-        click.echo(f"{wish.backend} does not answer, so nobody can tell whether it has {plain(wish.model)}", err=True)
-        return wish
-    found = next((each for each in models if canonical_name(each.name) == canonical_name(wish.model)), None)
-    if found is None:
-        _pull(wish, models, may_pull=may_pull)
-        return wish
-    if found.lacks("chat"):
-        fail(f"{found.name} cannot chat, so it cannot be the main model; it can: {_abilities(found)}")
-    return Wish(wish.path, wish.backend, found.name.removesuffix(":latest"), wish.named)
-
-
-def _models(wish: Wish) -> Sequence[ModelInfo] | None:
-    """What the backend has now; None if it does not answer, or the file says nothing that could be asked."""
-    from router.app import build_fleet, close
-
-    try:
-        settings = parse(read(wish.path), source=str(wish.path), environ=os.environ)
-    except ConfigError:
-        return None
-    backend = settings.backends[wish.backend].model_copy(update={"enabled": True})
-    fleet = build_fleet(settings.model_copy(update={"backends": {wish.backend: backend}, "models": {}, "groups": {}}))
-    timeout_s = settings.health.timeout_s
-
-    async def look() -> Sequence[ModelInfo] | None:
-        try:
-            async with asyncio.timeout(2 * timeout_s):
-                return (await fleet.adapters[wish.backend].probe(timeout_s=timeout_s)).models
-        except (RouterError, TimeoutError):
-            return None
-        finally:
-            await close(fleet)
-
-    return asyncio.run(look())
-
-
-def _pull(wish: Wish, models: Sequence[ModelInfo], *, may_pull: bool) -> None:
-    """Offers to pull the model; without it, this is the end of the command."""
-    from router.commands.ollama.following import Wanted
-    from router.commands.ollama.pulling import pulled_or_end
-
-    has = ", ".join(each.name for each in models) or "none"
-    click.echo(f"{wish.backend} has no {plain(wish.model)}; it has: {has}", err=True)
-    if not may_pull and not (sys.stdin.isatty() and click.confirm("Pull it now?", err=True)):
-        named = f" --backend {wish.backend}" if wish.named else ""
-        fail(f"nothing is changed; to have it first: turnout ollama pull {plain(wish.model)}{named}, or add --pull")
-    pulled_or_end(Wanted(one_place(wish.backend), wish.model), wish.named)
-
-
-def _abilities(model: ModelInfo) -> str:
-    return ", ".join(sorted(model.capabilities or ()))
-
-
-def _end(problems: tuple[Problem, ...]) -> NoReturn:
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    fail("the change would break the settings: nothing is changed")
+    manner = Manner(may_pull=may["may_pull"], yes=may["yes"], as_json=as_json)
+    make_main(Wish(path, backend or "", name, backend), alias, manner)

@@ -8,6 +8,8 @@ from router.commands.ollama.words import plain, size, span
 
 SHORT = 12
 """Letters of a digest that Ollama shows."""
+DONE = "success"
+"""Ollama's last word, which says nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Lines:
 
     def new(self, going: Going, now: float) -> list[str]:
         """The lines that are due; `now` is seconds of any clock."""
-        if going.status and going.status != self._word and not going.is_about_layer:
+        if going.status not in {"", DONE, self._word} and not going.is_about_layer:
             self._word = going.status
             return [*self._last_of_layers(going, now), going.status]
         if not going.latest or going.layers[going.latest] == self._layer:

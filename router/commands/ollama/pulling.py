@@ -59,6 +59,9 @@ def list_pulls(backend: str | None, *, also_ended: bool, cancel: str | None, as_
         tell(found, [_row(each) for each in found], _SPARE, as_json=as_json)
     else:
         click.echo("nothing is being pulled")
+    for each in found:
+        if each["state"] == "failed" and not as_json:
+            click.echo(f"{plain(each['model'])} on {each['backend']}: {plain(each['error']['message'])}")
 
 
 def pulled_or_end(wanted: Wanted, backend: str | None, *, as_json: bool = False) -> dict[str, Any]:
@@ -77,10 +80,12 @@ def end_left(wanted: Wanted, backend: str | None, left: PullLeft) -> NoReturn:
     """Says how to go on with a pull that was left alone."""
     again = f"turnout ollama pull {quote(wanted.model)}{f' --backend {quote(backend)}' if backend else ''}"
     name, place = plain(wanted.model), wanted.place.name
+    if not sys.stdout.isatty():
+        click.echo(err=True)  # bars have ended the line on which a terminal writes ^C
     if left.begun:
-        click.echo(f"\n{place} goes on pulling {name}.\n  follow it: {again}\n  cancel it: {again} --cancel", err=True)
+        click.echo(f"{place} goes on pulling {name}\n  follow it: {again}\n  cancel it: {again} --cancel", err=True)
     else:
-        click.echo(f"\nstopped before the router answered; whether it pulls {name}: turnout ollama pulls", err=True)
+        click.echo(f"stopped before the router answered; whether it pulls {name}: turnout ollama pulls", err=True)
     sys.exit(INTERRUPTED)
 
 
@@ -109,12 +114,11 @@ def cancel_one(named: str, *places: str) -> None:
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:
     total, completed, speed = record["total"], record["completed"], record["speed"]
-    error = record["error"]
     return {
         "id": record["id"],
         "backend": record["backend"],
         "model": record["model"],
-        "state": record["state"] if error is None or record["state"] != "failed" else f"failed: {error['message']}",
+        "state": record["state"],
         "done": f"{min(100, 100 * completed // total)}%" if total else "-",
         "size": size(total or None),
         "speed": f"{size(speed)}/s" if speed else "-",

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import rich_click as click
+from rich.console import Console
 
 from router.commands.remote import table
 from router.commands.shared import terminal
-
-ROOM = 100_000
 
 
 def tell(
@@ -28,9 +27,9 @@ def draw(rows: Sequence[dict[str, Any]], spare: Sequence[str]) -> None:
     columns = tuple(rows[0]) if rows else ()
     widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in columns}
     kept = fitting(widths, spare, room=console.width)
-    wide = console.options.update(width=max(console.width, sum(widths[name] + 2 for name in kept)))
-    with console.capture() as capture:
-        console.print(table(list(rows), kept), width=wide.max_width)
+    wide = Console(highlight=False, width=max(console.width, sum(widths[name] + 2 for name in kept)))
+    with wide.capture() as capture:
+        wide.print(table(list(rows), kept))
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
 

@@ -85,12 +85,13 @@ class ModelCardReport(Struct):
 
 
 class LoadedReport(Struct):
-    """A model in memory: `size` is its bytes on disk, `vram` those on GPUs, `expires_s` for how many seconds more it
-    stays if nobody asks for it (None: for ever, or not told).
+    """A model in memory: `size` is its bytes on disk, `memory` those that it takes up, `vram` the ones of these on
+    GPUs, `expires_s` for how many seconds more it stays if nobody asks for it (centuries: for ever; None: not told).
     """
 
     name: str
     size: int | None
+    memory: int | None
     vram: int | None
     context: int | None
     expires_s: float | None

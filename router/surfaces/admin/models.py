@@ -105,7 +105,8 @@ class ModelsApi(Controller):
     async def loaded(self, request: AnyRequest, backend_id: FromPath[str]) -> list[LoadedReport]:
         models = await api_of(request).models.library.loaded(_entry(request, backend_id))
         return [
-            LoadedReport(model.name, model.size, model.vram, model.context_length, model.loaded_s) for model in models
+            LoadedReport(model.name, model.size, model.memory, model.vram, model.context_length, model.loaded_s)
+            for model in models
         ]
 
 
