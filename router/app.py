@@ -73,6 +73,7 @@ class Router:
     reload: Reload
     watch: Watch | None
     storage: Storage | None
+    pulls: Pulls
 
 
 class Telemetry(Tracing, Protocol):
@@ -128,7 +129,7 @@ def build(
     served = Direct(app, posted, guard=partial(Guard, door=kept.door))
     served = RequestIds(Capture(served, captured) if captured else served, Recorder(told, arrears, at_once=traced))
     app = telemetry.wrap(served) if telemetry else served
-    return Router(app, fleet, prober, drain, tokenizer, arrears, reload, watch, storage)
+    return Router(app, fleet, prober, drain, tokenizer, arrears, reload, watch, storage, pulls)
 
 
 def _reloading(

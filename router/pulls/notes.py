@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES = 64 * 1024
 MAX_TAKEN = 100
+NOBODY = Running(0, "")
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -50,10 +51,13 @@ class Notes:
 
     def write(self, pull: Pull) -> None:
         """Without room on the disk there is no note, and none of what was forgotten meanwhile."""
+        self._note(pull, self._me)
+
+    def _note(self, pull: Pull, owner: Running) -> None:
         if self._folder is None:
             return
         note = Note(
-            owner=self._me,
+            owner=owner,
             id=pull.id,
             backend=pull.backend,
             model=pull.model,
@@ -73,6 +77,10 @@ class Notes:
             with self._lock, suppress(OSError):
                 self._gone.add(pull_id)
                 (self._folder / f"{pull_id}.json").unlink(missing_ok=True)
+
+    def hand_over(self, pull: Pull) -> None:
+        """This router stops: whoever comes next may go on, even under the same pid."""
+        self._note(pull, NOBODY)
 
     def left_behind(self) -> list[Note]:
         """What routers that are gone have left running."""

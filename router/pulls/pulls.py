@@ -33,7 +33,7 @@ KEPT = 50
 MAX_FAILURES = 5
 """Tries in a row that bring nothing new."""
 MAX_RESTARTS = 5
-FIRST_PAUSE_S = 1.0
+FIRST_PAUSE_S = 0.5
 MAX_PAUSE_S = 30.0
 CLOSE_S = 5.0
 AGAIN = "the connection was lost: trying again"
@@ -123,6 +123,8 @@ class Pulls:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CLOSE_S)
+            for run in self._running.values():
+                await asyncio.to_thread(self._notes.hand_over, run.pull)
 
     async def _resume(self) -> None:
         for note in await asyncio.to_thread(self._notes.left_behind):
