@@ -25,10 +25,11 @@ class FakeModel:
     loaded: bool = True
     context_length: int = 4096
     embedding_length: int = 4
+    edition: str = ""
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.name.encode()).hexdigest()
+        return hashlib.sha256(f"{self.name}{self.edition}".encode()).hexdigest()
 
     @property
     def family(self) -> str:

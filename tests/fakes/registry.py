@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -40,6 +41,8 @@ class Registry:
         """So many connections are cut with their next chunk."""
         self.deaf = False
         """Nothing is answered at all."""
+        self.editions: dict[str, str] = {}
+        """Of models that have changed since somebody pulled them, by name."""
         self.resumed: list[int] = []
         """What was there already, of each pull that has begun."""
         self._let = 0
@@ -73,8 +76,7 @@ class Registry:
         else:
             for status in ("verifying sha256 digest", "writing manifest", "success"):
                 await _tell(response, {"status": status})
-            if persona.find(name) is None:
-                persona.models.append(FakeModel(full_name(name), ("completion", "tools"), loaded=False))
+            self._deliver(full_name(name), persona)
         passage.over = True
         await response.write_eof()
         return response
@@ -106,6 +108,13 @@ class Registry:
                 self.held[digest] = held
                 await _tell(response, {**line, "completed": held})
         return None
+
+    def _deliver(self, name: str, persona: Persona) -> None:
+        edition = self.editions.get(name, "")
+        if (there := persona.find(name)) is None:
+            persona.models.append(FakeModel(name, ("completion", "tools"), loaded=False, edition=edition))
+        elif edition:
+            persona.models[persona.models.index(there)] = replace(there, edition=edition)
 
     async def _turn(self) -> None:
         while self.patient and not self._let:

@@ -36,6 +36,8 @@ _HINTS = (
 )
 """Ollama has words for these and no codes."""
 
+LOST = "the connection to the router broke; the pull goes on, if need be when the router runs again"
+
 Tell = Callable[[Going], None]
 
 
@@ -51,6 +53,10 @@ class PullFailed(Exception):
     """The model is not there; the message says why to a person."""
 
 
+class PullCut(RouterGone):
+    """The router has gone while the pull ran."""
+
+
 class PullLeft(Exception):
     """Whoever waited for the pull has gone, and it goes on; `begun` tells whether it is known to."""
 
@@ -62,7 +68,7 @@ class PullLeft(Exception):
 def pulled(wanted: Wanted, shown: Callable[[], Any]) -> dict[str, Any]:
     """Pulls, or joins the pull that runs; its record at the end. `shown` makes the context of whoever shows it.
 
-    Raises PullFailed, PullLeft, and RouterGone.
+    Raises PullFailed, PullLeft, and RouterGone, which is PullCut once it was begun.
     """
     going = Going()
     path, asked = f"{wanted.place.path}/models/pull", {"model": wanted.model}
@@ -79,7 +85,12 @@ def pulled(wanted: Wanted, shown: Callable[[], Any]) -> dict[str, Any]:
         raise PullLeft(begun=bool(going.pull_id)) from None
     except Refused as refused:
         raise PullFailed(explained(str(refused), wanted, code=refused.code)) from None
-    raise RouterGone("the router has hung up; once it runs again, the pull goes on")
+    except PullCut:
+        raise
+    except RouterGone:
+        if not going.pull_id:
+            raise
+    raise PullCut(LOST)
 
 
 @contextmanager
@@ -131,7 +142,9 @@ def explained(words: str, wanted: Wanted, *, code: str | None = None) -> str:
 
 
 def _fail(wanted: Wanted, said: dict[str, Any]) -> NoReturn:
-    error = said["error"]
-    if said["pull"]["state"] == "cancelled":
+    error, state = said["error"], said["pull"]["state"]
+    if state == "running":
+        raise PullCut(plain(error["message"]))
+    if state == "cancelled":
         raise PullFailed(f"somebody cancelled the pull of {plain(wanted.model)} to {wanted.place.name}")
     raise PullFailed(explained(error["message"], wanted, code=error["code"]))

@@ -101,7 +101,7 @@ def remove(names: tuple[str, ...], backend: str | None, *, yes: bool, as_json: b
 def load(name: str, keep_alive: str | None, backend: str | None, *, as_json: bool) -> None:
     """Load a model into memory, so that the next request need not wait for it."""
     place = one_place(backend)
-    asked = {} if keep_alive is None else {"keep_alive": keep_alive}
+    asked = {} if keep_alive is None else {"keep_alive": _kept_for(keep_alive)}
     with _waiting(f"{place.name} loads {plain(name)}"):
         kept = ask("POST", f"{place.model(name)}/load", json=asked, timeout_s=LOAD_TIMEOUT_S)
     _tell_of_kept(kept, f"{plain(name)} is loaded on {place.name}", as_json=as_json)
@@ -116,6 +116,14 @@ def unload(name: str, backend: str | None, *, as_json: bool) -> None:
     place = one_place(backend)
     kept = ask("POST", f"{place.model(name)}/unload", json={}, timeout_s=LOAD_TIMEOUT_S)
     _tell_of_kept(kept, f"{plain(name)} is no longer loaded on {place.name}", as_json=as_json)
+
+
+def _kept_for(text: str) -> float | str:
+    """A number is seconds, which Ollama wants as one."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _tell_of_kept(kept: Any, words: str, *, as_json: bool) -> None:

@@ -23,8 +23,9 @@ def tell(
 
 def draw(rows: Sequence[dict[str, Any]], spare: Sequence[str]) -> None:
     """The rows, which all have the same columns, without those that there is no room for."""
-    console = terminal()
-    columns = tuple(rows[0]) if rows else ()
+    if not rows:
+        return
+    console, columns = terminal(), tuple(rows[0])
     widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in columns}
     kept = fitting(widths, spare, room=console.width)
     wide = Console(highlight=False, width=max(console.width, sum(widths[name] + 2 for name in kept)))
