@@ -1,11 +1,14 @@
 """Models where they live: pulled, followed, shown, loaded, let go and deleted through /api."""
 
+from contextlib import asynccontextmanager
+
 import pytest
 
 from tests.api.conftest import opened
 from tests.fakes import FakeBackend, FakeModel
 from tests.running import running
 from tests.surfaces.asking import alias, backends, calling, error_of, eventually, idle
+from tests.surfaces.test_llama import config as launching
 
 pytestmark = pytest.mark.anyio
 
@@ -122,3 +125,57 @@ async def test_a_server_that_takes_too_long_is_a_504(ollama, tmp_path):
         ollama.load_s = 30.0
         answer = await office.ask("POST", f"/api/backends/desk/models/{NAME}/load")
         assert (answer.status_code, error_of(answer)["code"]) == (504, "backend_timeout")
+
+
+@pytest.fixture
+async def llama(anyio_backend):
+    async with FakeBackend([FakeModel("big"), FakeModel("small", loaded=False)], flavour="llama_cpp") as fake:
+        yield fake
+
+
+@asynccontextmanager
+async def served(folder, **fakes):
+    config = {"backends": backends(fakes), "server": {"data_dir": str(folder)}}
+    async with running(config) as r:
+        yield await opened(r)
+
+
+async def test_a_llama_cpp_of_several_models_loads_them_and_lets_them_go(llama, tmp_path):
+    llama.several = True
+    async with served(tmp_path, desk=llama) as office:
+        for _ in range(2):
+            loaded = await office.ask("POST", "/api/backends/desk/models/small/load")
+            assert (loaded.status_code, loaded.json()["loaded"]) == (200, True)
+        there = (await office.ask("GET", "/api/backends/desk/ps")).json()
+        assert {model["name"] for model in there} == {"big", "small"}
+        for _ in range(2):
+            gone = await office.ask("POST", "/api/backends/desk/models/big/unload")
+            assert (gone.status_code, gone.json()["loaded"]) == (200, False)
+        assert (await office.ask("POST", "/api/backends/desk/models/nobody/load")).status_code == 404
+    assert [each.path for each in llama.requests] == ["/models/load", "/models/unload"]
+
+
+async def test_one_that_cannot_load_a_model_says_so(llama, tmp_path):
+    llama.several, llama.models = True, [FakeModel("broken", loaded=False)]
+    async with served(tmp_path, desk=llama) as office:
+        answer = await office.ask("POST", "/api/backends/desk/models/broken/load")
+        assert (answer.status_code, "could not load broken" in error_of(answer)["message"]) == (502, True)
+
+
+async def test_a_llama_cpp_of_one_model_has_nothing_to_load(llama, tmp_path):
+    async with served(tmp_path, desk=llama) as office:
+        for action in ("load", "unload"):
+            answer = await office.ask("POST", f"/api/backends/desk/models/big/{action}")
+            assert (answer.status_code, "one model" in error_of(answer)["message"]) == (501, True)
+
+
+async def test_a_llama_cpp_that_the_router_runs_is_started_and_stopped(tmp_path):
+    keeper = {"key": "a-key-for-tests", "scopes": ["admin"]}
+    headers = {"authorization": "Bearer a-key-for-tests"}
+    async with running(launching(tmp_path, auth={"api_keys": [keeper]}), headers=headers) as r:
+        path, processes = "/api/backends/desk/models/Qwen", r.router.fleet.processes
+        assert (await r.client.post(f"{path}/load")).json() == {"backend": "desk", "model": "Qwen", "loaded": True}
+        assert processes.runs["desk"].child.is_alive
+        assert (await r.client.post("/api/backends/desk/models/another/load")).status_code == 404
+        assert (await r.client.post(f"{path}/unload")).json()["loaded"] is False
+        await eventually(lambda: not processes.runs["desk"].child.is_alive)
