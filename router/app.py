@@ -25,6 +25,7 @@ from router.keeping import Keeping, keeping_of
 from router.lanes import lanes_of, tell
 from router.launcher import Launcher, at_rest, launch_for
 from router.live import Live
+from router.pulls.asked import Asked
 from router.pulls.notes import Notes
 from router.pulls.pulls import Pulls
 from router.relay.attempts import Tracing
@@ -119,6 +120,7 @@ def build(
     parts = Parts(fleet, gate, prober, kept.locks, Launcher(settings, fleet, gate, prober=prober))
     reload, watch = _reloading(parts, settings, kept, optional=optional)
     pulls = _pulls(settings, fleet, prober)
+    fleet.puller = Asked(pulls)
     at_work = (_running(parts.launcher), _lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned))
     captured = CaptureBook(partial(_secrets, fleet, reload.live)) if settings.server.capture else None
     library = Library(fleet, prober.look, pulls, processes=parts.launcher.supervisor)

@@ -78,10 +78,9 @@ class Library:
         if entry.served_as in self._processes:
             self._is_its_own(entry, model)
             async with self._processes.use(entry.served_as, _unheard):
-                pass
-        else:
-            with _running(entry.name):
-                await adapter.load(self._attempt(entry, model), keep_alive)
+                return True
+        with _running(entry.name):
+            await adapter.load(self._attempt(entry, model), keep_alive)
         return await self._is_loaded(entry, model)
 
     async def unload(self, entry: Entry, model: str) -> bool | None:

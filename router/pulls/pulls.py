@@ -20,6 +20,7 @@ from router.errors import (
     RouterError,
     StreamBroken,
     Unavailable,
+    UnknownModel,
 )
 from router.pulls.notes import Notes
 from router.pulls.run import Run
@@ -79,11 +80,6 @@ class Pulls:
     def of(self, backend: str, model: str) -> Run | None:
         """The one that runs for a model, `m` being the same as `m:latest`."""
         return self._running.get((backend, canonical_name(model)))
-
-    def last_of(self, backend: str, model: str) -> Run | None:
-        """The one that ended last for a model."""
-        wanted = (backend, canonical_name(model))
-        return next((run for run in reversed(self._ended) if _key(run.pull) == wanted), None)
 
     def on(self, backend: str) -> Iterator[Run]:
         """Those that run on a backend."""
@@ -145,7 +141,8 @@ class Pulls:
     def _end(self, run: Run, state: State, error: RouterError | None = None) -> None:
         """From now on another pull of the model is another."""
         del self._running[_key(run.pull)]
-        self._ended.append(run)
+        if not (run.for_request and isinstance(error, UnknownModel)):
+            self._ended.append(run)  # what requests only make up is nothing to look at
         run.become(run.pull.ended(state, time(), error))
 
     async def _live(self, run: Run) -> None:

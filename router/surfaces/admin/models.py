@@ -13,6 +13,8 @@
 A name may hold `/` and `:`, as they are or percent-encoded: the last part of a POST's path is what is to be done.
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -37,6 +39,7 @@ from router.surfaces.admin.model_reports import (
     pull_report,
 )
 from router.surfaces.direct import whole
+from router.surfaces.watch import Watch
 
 LOAD, UNLOAD = "load", "unload"
 EVENTS = "text/event-stream"
@@ -91,15 +94,17 @@ class ModelsApi(Controller):
     ) -> KeptReport:
         entry, library = _entry(request, backend_id), api_of(request).models.library
         path, _, action = name.strip("/").rpartition("/")
-        if action == LOAD:
-            loaded = await library.load(entry, _named(path), data.keep_alive if data else None)
-        elif action == UNLOAD:
-            loaded = await library.unload(entry, _named(path))
-        else:
+        if action not in {LOAD, UNLOAD}:
             raise UnknownRoute(
                 "a model is posted to with /load or /unload behind its name, or pulled with /models/pull"
             )
-        return KeptReport(entry.name, _named(path), loaded)
+        model = _named(path)
+        async with _watched(request):
+            if action == LOAD:
+                loaded = await library.load(entry, model, data.keep_alive if data else None)
+            else:
+                loaded = await library.unload(entry, model)
+        return KeptReport(entry.name, model, loaded)
 
     @get("/ps", summary="The models that a backend has in memory at this moment")
     async def loaded(self, request: AnyRequest, backend_id: FromPath[str]) -> list[LoadedReport]:
@@ -136,6 +141,18 @@ class PullsApi(Controller):
 
 def _entry(request: AnyRequest, backend_id: str) -> Entry:
     return api_of(request).desk.inventory[backend_id]
+
+
+@asynccontextmanager
+async def _watched(request: AnyRequest) -> AsyncGenerator[None]:
+    """What is done in it ends when the client leaves, or when the router has no more time."""
+    watch, drain = Watch(request.receive), api_of(request).models.drain
+    drain.enter(watch)
+    try:
+        async with watch:
+            yield
+    finally:
+        drain.leave(watch)
 
 
 def _named(path: str) -> str:
