@@ -51,7 +51,7 @@ class Manner:
 def make_main(wish: Wish, alias: str | None, manner: Manner) -> None:
     """Looks for the model, shows the change, asks if it replaces something, and makes it."""
     try:
-        wish = _there(_meant(wish), may_pull=manner.may_pull)
+        wish = _there(_meant(wish), manner)
         _settle(wish, _draft(wish, alias), manner)
     except EditRefused as refused:
         fail(f"{wish.path}: {refused}")
@@ -118,56 +118,61 @@ def _servers(document: Document) -> list[str]:
     return [name for name, each in backends.items() if isinstance(each, dict) and each.get("type") == KIND]
 
 
-def _there(wish: Wish, *, may_pull: bool) -> Wish:
+def _there(wish: Wish, manner: Manner) -> Wish:
     """The same by the backend's own name for the model, which may be pulled first."""
-    models = _models(wish)
-    if models is None:
-        click.echo(f"{wish.backend} does not answer, so nobody can tell whether it has {plain(wish.model)}", err=True)
+    try:
+        models = _models(wish)
+    except _Unasked as why:
+        click.echo(f"{why}, so nobody can tell whether {wish.backend} has {plain(wish.model)}", err=True)
         return wish
     found = next((each for each in models if canonical_name(each.name) == canonical_name(wish.model)), None)
     if found is None:
-        _pull(wish, models, may_pull=may_pull)
-        return wish
+        _pull(wish, models, manner)
+        return _there(wish, replace(manner, may_pull=False))
     if found.lacks("chat"):
         fail(f"{found.name} cannot chat, so it cannot be the main model; it can: {_abilities(found)}")
     return replace(wish, model=found.name.removesuffix(":latest"))
 
 
-def _models(wish: Wish) -> Sequence[ModelInfo] | None:
-    """What the backend has now; None if it does not answer, or the file says nothing that could be asked."""
+class _Unasked(Exception):
+    """What a backend has is not known; the message says why."""
+
+
+def _models(wish: Wish) -> Sequence[ModelInfo]:
+    """What the backend has now; raises _Unasked."""
     from router.app import build_fleet, close
 
     try:
         settings = parse(read(wish.path), source=str(wish.path), environ=os.environ)
     except ConfigError:
-        return None
+        raise _Unasked(f"{wish.path} has mistakes (turnout check)") from None
     backend = settings.backends[wish.backend].model_copy(update={"enabled": True})
     fleet = build_fleet(settings.model_copy(update={"backends": {wish.backend: backend}, "models": {}, "groups": {}}))
     timeout_s = settings.health.timeout_s
 
-    async def look() -> Sequence[ModelInfo] | None:
+    async def look() -> Sequence[ModelInfo]:
         try:
             async with asyncio.timeout(2 * timeout_s):
                 return (await fleet.adapters[wish.backend].probe(timeout_s=timeout_s)).models
         except (RouterError, TimeoutError):
-            return None
+            raise _Unasked(f"{wish.backend} does not answer") from None
         finally:
             await close(fleet)
 
     return asyncio.run(look())
 
 
-def _pull(wish: Wish, models: Sequence[ModelInfo], *, may_pull: bool) -> None:
+def _pull(wish: Wish, models: Sequence[ModelInfo], manner: Manner) -> None:
     """Offers to pull the model; without it, this is the end of the command."""
     from router.commands.ollama.following import Wanted
     from router.commands.ollama.pulling import pulled_or_end
 
     has = ", ".join(each.name for each in models) or "none"
     click.echo(f"{wish.backend} has no {plain(wish.model)}; it has: {has}", err=True)
-    if not may_pull and not (sys.stdin.isatty() and click.confirm("Pull it now?", err=True)):
+    if not manner.may_pull and not (sys.stdin.isatty() and click.confirm("Pull it now?", err=True)):
         named = f" --backend {wish.backend}" if wish.named else ""
         fail(f"nothing is changed; to have it first: turnout ollama pull {plain(wish.model)}{named}, or add --pull")
-    pulled_or_end(Wanted(one_place(wish.backend), wish.model), wish.named)
+    pulled_or_end(Wanted(one_place(wish.backend), wish.model), wish.named, as_json=manner.as_json)
 
 
 def _abilities(model: ModelInfo) -> str:
