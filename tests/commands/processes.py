@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.api.conftest import Office
@@ -50,9 +51,9 @@ def _command(office: Office, words: tuple[str, ...]) -> dict[str, object]:
     return {"args": [sys.executable, "-c", INTERRUPTIBLE, *words], "env": environ}
 
 
-async def on_terminal(office: Office, *words: str, columns: int = 80, until: str = "") -> Shown:
-    """On a terminal of so many columns; with `until`, Ctrl-C is sent once that was shown."""
-    return await asyncio.to_thread(_on_terminal, _command(office, words), columns, until.encode())
+async def on_terminal(office: Office, *words: str, columns: int = 80, until: str = "", typed: str = "") -> Shown:
+    """On a terminal of so many columns; once `until` was shown, something is typed, or else Ctrl-C."""
+    return await asyncio.to_thread(_on_terminal, _command(office, words), columns, (until.encode(), typed.encode()))
 
 
 async def in_pipe(office: Office, *words: str, until: str = "") -> Shown:
@@ -60,12 +61,14 @@ async def in_pipe(office: Office, *words: str, until: str = "") -> Shown:
     return await asyncio.to_thread(_in_pipe, _command(office, words), until.encode())
 
 
-def _on_terminal(command: dict[str, object], columns: int, until: bytes) -> Shown:
+def _on_terminal(command: dict[str, object], columns: int, then: tuple[bytes, bytes]) -> Shown:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     try:
         with subprocess.Popen(**command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-            return _watched(process, ours, until)
+            until, typed = then
+            act = (lambda: os.write(ours, typed)) if typed else (lambda: process.send_signal(signal.SIGINT))
+            return _watched(process, ours, until, act)
     finally:
         os.close(ours)
         os.close(theirs)
@@ -75,10 +78,10 @@ def _in_pipe(command: dict[str, object], until: bytes) -> Shown:
     pipe = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(**command, **pipe) as process:
         assert process.stdout is not None
-        return _watched(process, process.stdout.fileno(), until)
+        return _watched(process, process.stdout.fileno(), until, lambda: process.send_signal(signal.SIGINT))
 
 
-def _watched(process: "subprocess.Popen[bytes]", output: int, until: bytes) -> Shown:
+def _watched(process: "subprocess.Popen[bytes]", output: int, until: bytes, act: Callable[[], object]) -> Shown:
     os.set_blocking(output, False)
     shown, deadline = b"", time.monotonic() + DEADLINE_S
     try:
@@ -86,7 +89,7 @@ def _watched(process: "subprocess.Popen[bytes]", output: int, until: bytes) -> S
             assert time.monotonic() < deadline, shown
             shown += _read(output)
             if until and until in shown:
-                process.send_signal(signal.SIGINT)
+                act()
                 until = b""
             time.sleep(0.01)
         return Shown(process.returncode, (shown + _read(output)).decode())

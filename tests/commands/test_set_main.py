@@ -209,7 +209,8 @@ async def test_a_model_that_is_not_there_can_be_pulled_first(file, watched, run,
     assert "nobody" not in file.read_text()
 
 
-async def test_on_a_terminal_the_pull_is_offered(file, watched):
-    shown = await on_terminal(watched, "ollama", "set-main", "gemma3", until="Pull it now?")
-    assert shown.status == 1
-    assert "gemma3" not in file.read_text()
+@pytest.mark.parametrize(("typed", "status"), [("n\n", 1), ("y\n", 0)])
+async def test_on_a_terminal_the_pull_is_offered(file, watched, typed, status):
+    shown = await on_terminal(watched, "ollama", "set-main", "gemma3", until="Pull it now?", typed=typed)
+    assert shown.status == status
+    assert ("default_model: gemma3" in file.read_text()) == (status == 0)
