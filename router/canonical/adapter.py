@@ -231,10 +231,15 @@ class Adapter(ABC):
     async def warm_up(self) -> None:  # noqa: B027
         """Does beside the first requests what the first would have to wait for; raises nothing."""
 
-    def moved(self, url: str | None, at_rest: Callable[[], Probe]) -> None:
-        """The router runs this backend's process, which is there now. With None it does not run, but would be started
-        for a request: a look then finds what `at_rest` says, or raises what that raises."""
-        raise NotImplementedError
+    def moved(self, url: str | None, at_rest: Callable[[], Probe]) -> None:  # noqa: ARG002 (only a kind with processes)
+        """The router runs this backend's process, which is there now.
+
+        With None it does not run, but would be started for a request: a look then finds what `at_rest` says, or raises
+        what that raises.
+
+        Raises TypeError for a kind that the settings let nobody `launch`.
+        """
+        raise TypeError(f"a backend of type {self.kind} has no process of ours")
 
     @abstractmethod
     async def aclose(self) -> None:

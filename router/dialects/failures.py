@@ -8,6 +8,7 @@ from time import time
 from typing import cast
 
 import msgspec
+from msgspec import Raw
 
 from router.errors import (
     BackendBusy,
@@ -94,6 +95,14 @@ def request_id(headers: Mapping[str, str]) -> str:
 def read_in_band(error: object) -> str:
     """The message of an error that came inside a stream."""
     return clean(_said({"error": error})[0]) or "the backend reported an error without a text"
+
+
+def read_raw(error: Raw) -> str:
+    """The same of one that was not decoded yet."""
+    try:
+        return read_in_band(msgspec.json.decode(error))
+    except UNREADABLE:
+        return "the backend reported an error that cannot be read"
 
 
 def classify(answer: ErrorAnswer, *, backend: str, model: str) -> RouterError:

@@ -21,10 +21,10 @@ from router.canonical.events import (
 from router.canonical.request import Profile
 from router.dialects import sse
 from router.dialects.alias_options import CLAUDE_OPTIONS, OLLAMA_OPTIONS, RUNNER_OPTIONS, client_options
-from router.dialects.failures import UNREADABLE, read_in_band
+from router.dialects.failures import UNREADABLE, read_raw
 from router.dialects.undecoded import ABSENT, check_text, given
-from router.dialects.unstreamed import WholeBody
-from router.errors import BackendFailed, RouterError, StreamBroken, UnsupportedValue
+from router.dialects.unstreamed import EventReader
+from router.errors import BackendFailed, UnsupportedValue
 
 NAME = "llama_cpp"
 
@@ -103,45 +103,11 @@ def _limit(request: CompletionRequest, profile: Profile) -> int | None:
     return min(asked, profile.max_tokens)
 
 
-class StreamDecoder:
-    """Reads one streamed answer; `shown` is the model name that the client is told. The last piece says `stop`."""
+class StreamDecoder(EventReader):
+    """Reads one streamed answer; the last piece says `stop`."""
 
-    failure: RouterError | None
-
-    def __init__(self, shown: str) -> None:
-        self.failure = None
-        self._shown = shown
-        self._cutter = sse.Cutter()
-        self._started = False
-        self._ended = False
-        self._body = WholeBody()
-
-    @property
-    def ended(self) -> bool:
-        """Whether the last piece has come."""
-        return self._ended
-
-    def feed(self, data: bytes) -> list[Frame]:
-        """The frames that a read completes; after a failure, nothing."""
-        return [] if self._body.takes(data) else self._frames(self._cutter.feed(data))
-
-    def finish(self) -> list[Frame]:
-        """The end of the connection; raises StreamBroken unless the last piece came."""
-        if whole := self._body.data:
-            return self._unstreamed(whole)
-        frames = self._frames(self._cutter.finish())
-        if not self._ended and not self.failure:
-            raise StreamBroken("the backend's answer ended without its end marker")
-        return frames
-
-    def _unstreamed(self, body: bytes) -> list[Frame]:
-        try:
-            frame = decode_whole(body, self._shown)
-        except BackendFailed as error:
-            self.failure = StreamBroken(error.message)
-            return []
-        self._ended = True
-        return [Frame(b"", frame.events)]
+    def _whole(self, body: bytes) -> Frame:
+        return decode_whole(body, self._shown)
 
     def _frames(self, events: Sequence[bytes]) -> list[Frame]:
         frames: list[Frame] = []
@@ -155,10 +121,10 @@ class StreamDecoder:
                 check_text(text)
                 piece = _DECODER.decode(text)
             except UNREADABLE:
-                self.failure = StreamBroken("the backend sent a piece that cannot be read")
+                self._break_off("the backend sent a piece that cannot be read")
                 break
             if given(piece.error):
-                self.failure = StreamBroken(_told(piece.error))
+                self._break_off(read_raw(piece.error))
                 break
             frames.append(Frame(b"", self._events(piece)))
             self._ended = piece.stop
@@ -178,7 +144,7 @@ def decode_whole(body: bytes, shown: str) -> Frame:
     except UNREADABLE:
         raise BackendFailed("the backend's answer cannot be read") from None
     if given(piece.error):
-        raise BackendFailed(_told(piece.error))
+        raise BackendFailed(read_raw(piece.error))
     if not piece.stop:
         raise BackendFailed("the backend gave up in the middle of the answer")
     return Frame(b"", (Started("", shown, int(time())), *_said(piece)))
@@ -195,10 +161,3 @@ def _said(piece: _Piece) -> tuple[Event, ...]:
             events.append(UsageReported(piece.tokens_evaluated, piece.tokens_predicted, cached))
         events.append(Ended())
     return tuple(events)
-
-
-def _told(error: Raw) -> str:
-    try:
-        return read_in_band(msgspec.json.decode(error))
-    except UNREADABLE:
-        return "the backend reported an error that cannot be read"

@@ -33,6 +33,8 @@ KEPT = 50
 """Pulls that have ended and are still shown."""
 MAX_FAILURES = 5
 """Tries in a row that bring nothing new."""
+MAX_ABSENT = 30
+"""Tries of one that a restart has cut off, until its server is there: that may have been started later."""
 MAX_RESTARTS = 5
 FIRST_PAUSE_S = 0.5
 MAX_PAUSE_S = 30.0
@@ -163,14 +165,13 @@ class Pulls:
         """Until the model is there; raises what speaks against a further try."""
         failures, pause_s = 0, self._first_pause_s
         while True:
-            had, was_told = run.pull.completed, bool(run.pull.status)
+            had = run.pull.completed
             try:
                 await self._once(run)
             except _PASSING as error:
                 gained = run.pull.completed > had
                 failures = 1 if gained else failures + 1
-                is_new = not was_told and not run.pull.status and not run.pull.restarts
-                if is_new or failures >= MAX_FAILURES:
+                if failures >= _patience(run):
                     raise _told(error) from None
                 pause_s = self._first_pause_s if gained else min(2 * pause_s, MAX_PAUSE_S)
             else:
@@ -187,10 +188,18 @@ class Pulls:
         async with adapter.pull(run.pull.model) as pulling:
             while steps := await pulling.steps():
                 pull, now = run.pull, loop.time()
+                run.was_heard_of = True
                 for step in steps:
                     pull = pull.told(step, now)
                 run.become(pull)
         await self._look(backend)
+
+
+def _patience(run: Run) -> int:
+    """How many failures in a row end it: one, while nothing has ever come of it."""
+    if run.was_heard_of:
+        return MAX_FAILURES
+    return MAX_ABSENT if run.pull.restarts else 1
 
 
 def _key(pull: Pull) -> tuple[str, str]:

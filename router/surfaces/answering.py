@@ -79,25 +79,22 @@ class _Response:
             await self._fail(InternalError("the router failed unexpectedly; its log says more"))
 
     async def _watched(self, receive: Receive) -> None:
-        stream, drain, keepalive_s = self._request.stream, self._answering.drain, self._answering.keepalive_s
+        stream, keepalive_s = self._request.stream, self._answering.keepalive_s
         watch = Watch(
             receive,
+            drain=self._answering.drain,
             silence_s=keepalive_s if stream and self._manner.ping else None,
             first_s=min(NOTICE_S, keepalive_s),
             on_silence=self._on_silence,
         )
         self._told_at = asyncio.get_running_loop().time()
         self._watch = watch
-        drain.enter(watch)
-        try:
-            async with watch:
-                await self._answering.relay.chat(self._request, self._wanted, self._progress, self._deliver)
-                if stream:
-                    await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-                else:
-                    await self._reply(200, self._body, [])
-        finally:
-            drain.leave(watch)
+        async with watch:
+            await self._answering.relay.chat(self._request, self._wanted, self._progress, self._deliver)
+            if stream:
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await self._reply(200, self._body, [])
 
     async def _deliver(self, answer: Answer) -> None:
         if self._request.stream:

@@ -32,13 +32,8 @@ def auxiliary_endpoint(operation: Operation, *, relay: Relay, drain: Drain, max_
         asked = llama_auxiliary.parse_request(operation, body)
         entry.takes(lambda: len(body) // BYTES_PER_TOKEN)
         entry.goes(asked.model, progress)
-        watch = Watch(receive)
-        drain.enter(watch)
-        try:
-            async with watch:
-                answer = await relay.auxiliary(asked, Wanted(asked.model, caller=caller), progress)
-        finally:
-            drain.leave(watch)
+        async with Watch(receive, drain=drain):
+            answer = await relay.auxiliary(asked, Wanted(asked.model, caller=caller), progress)
         return whole(llama_auxiliary.encode(asked, answer), explaining(progress))
 
     return assist

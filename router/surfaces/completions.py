@@ -14,8 +14,7 @@ from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
 from router.surfaces.direct import Endpoint
-from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import header
+from router.surfaces.headers import task_named
 from router.surfaces.recording import entry_of
 from router.usage.prompt import tokens_wanted
 
@@ -32,7 +31,7 @@ def completion_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoin
         entry.takes(partial(tokens_wanted, asked))
         wanted = wanted_by(
             asked,
-            task=header(scope, TASK_HEADER) or _task(asked, fleet.catalog),
+            task=task_named(scope) or _task(asked, fleet.catalog),
             caller=caller,
             looks=of_completion(stream=asked.stream, infills=asked.infills),
         )

@@ -14,8 +14,7 @@ from router.routing.plan import Candidate, Plan
 from router.routing.wanted import wanted_by
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
-from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import header
+from router.surfaces.headers import task_named
 
 STATES = ("ready", "on trial", "loading", "down")
 """A candidate's readiness in words, in its order."""
@@ -60,7 +59,7 @@ def explain_routes(relay: Relay, *, max_body_bytes: int) -> list[HTTPRouteHandle
     @post("/v1/router/explain", status_code=200, include_in_schema=False)
     async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = openai_chat.parse_request(await read_body(request.scope, request.receive, max_body_bytes))
-        wanted = wanted_by(asked, task=header(request.scope, TASK_HEADER), caller=caller_of(request.scope, Scope.CHAT))
+        wanted = wanted_by(asked, task=task_named(request.scope), caller=caller_of(request.scope, Scope.CHAT))
         body = msgspec.json.encode(explained(asked.model, await relay.foreseen(asked, wanted)))
         return Response(body, media_type="application/json")
 

@@ -13,11 +13,9 @@ from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
 from router.surfaces.chat_body import parse_chat
 from router.surfaces.direct import Endpoint
-from router.surfaces.headers import header
+from router.surfaces.headers import task_named
 from router.surfaces.recording import entry_of
 from router.usage.prompt import tokens_wanted
-
-TASK_HEADER = b"x-turnout-task"
 
 
 def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
@@ -29,7 +27,7 @@ def chat_endpoint(answering: Answering, *, max_body_bytes: int) -> Endpoint:
         caller = caller_of(scope, Ability.CHAT)
         asked = parse_chat(await read_body(scope, receive, max_body_bytes))
         entry.takes(partial(tokens_wanted, asked))
-        wanted = wanted_by(asked, task=header(scope, TASK_HEADER), caller=caller, looks=of_chat(stream=asked.stream))
+        wanted = wanted_by(asked, task=task_named(scope), caller=caller, looks=of_chat(stream=asked.stream))
         encoder = openai_chat.Encoder(model=asked.model, include_usage=asked.include_usage)
         return answering.answer(asked, wanted, encoder)
 

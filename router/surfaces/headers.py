@@ -19,6 +19,11 @@ def header(scope: Scope, name: bytes) -> str:
     return ""
 
 
+def task_named(scope: Scope) -> str:
+    """The task that the client says this is, by a header; empty when it says none."""
+    return header(scope, b"x-turnout-task")
+
+
 def explaining(progress: Progress) -> RawHeaders:
     """`x-turnout-*`: which backend and model, after how many attempts, why, what it was not told, who counted."""
     headers: RawHeaders = []

@@ -16,8 +16,7 @@ from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
 from router.surfaces.direct import Endpoint, whole
-from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import explaining, header
+from router.surfaces.headers import explaining, task_named
 from router.surfaces.manner import VERSION_HEADER
 from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
@@ -55,7 +54,7 @@ def count_endpoint(relay: Relay, *, max_body_bytes: int) -> Endpoint:
 async def _read(scope: Scope, receive: Receive, limit: int) -> tuple[ChatRequest, Wanted]:
     caller = caller_of(scope, Ability.CHAT)
     asked = anthropic_messages.parse_request(await read_body(scope, receive, limit), _own_headers(scope))
-    task = header(scope, TASK_HEADER)
+    task = task_named(scope)
     return asked, wanted_by(asked, task=task, caller=caller, looks=of_chat(stream=asked.stream))
 
 

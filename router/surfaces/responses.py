@@ -23,8 +23,7 @@ from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
 from router.surfaces.conversations import Conversations, Own
 from router.surfaces.direct import Endpoint, whole
-from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import explaining, header
+from router.surfaces.headers import explaining, task_named
 from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
 from router.usage.prompt import tokens_wanted
@@ -60,7 +59,7 @@ def input_endpoint(relay: Relay, conversations: Conversations, *, max_body_bytes
 async def _read(scope: Scope, receive: Receive, own: Own, *, limit: int) -> tuple[Asked, Wanted]:
     caller = caller_of(scope, Ability.CHAT)
     asked = openai_responses.parse_request(await read_body(scope, receive, limit), own)
-    task, looks = header(scope, TASK_HEADER), of_chat(stream=asked.chat.stream)
+    task, looks = task_named(scope), of_chat(stream=asked.chat.stream)
     return asked, wanted_by(asked.chat, task=task, caller=caller, looks=looks)
 
 

@@ -7,6 +7,8 @@ from typing import Self
 
 from litestar.types import Receive
 
+from router.surfaces.drain import Drain
+
 GRACE_S = 0.05
 """Answers that are ready sooner are not worth a task that watches for their client leaving."""
 
@@ -18,6 +20,8 @@ class ClientLeft(Exception):
 class Watch:
     """Cancels its body when the client leaves (raising ClientLeft) or when `stop` is called (raising the reason).
 
+    A `drain` knows of it as long as it lasts; entering raises Draining when nothing new is taken.
+
     With `silence_s`, `on_silence` is called whenever nothing was `sent` for that long, in seconds, or when the moment
     has come for which it was asked by `again`; the first time after `first_s`.
     """
@@ -26,11 +30,13 @@ class Watch:
         self,
         receive: Receive,
         *,
+        drain: Drain | None = None,
         silence_s: float | None = None,
         first_s: float | None = None,
         on_silence: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._receive = receive
+        self._drain = drain
         self._silence_s = silence_s
         self._first_s = silence_s if first_s is None else first_s
         self._on_silence = on_silence
@@ -40,6 +46,8 @@ class Watch:
         self._due_at = 0.0
 
     async def __aenter__(self) -> Self:
+        if self._drain is not None:
+            self._drain.enter(self)
         self._body = asyncio.current_task()
         loop = asyncio.get_running_loop()
         self._due_at = loop.time() + (self._first_s or 0.0)
@@ -52,6 +60,13 @@ class Watch:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            await self._end(error)
+        finally:
+            if self._drain is not None:
+                self._drain.leave(self)
+
+    async def _end(self, error: BaseException | None) -> None:
         body, self._body = self._body, None
         self._on_silence = None  # belongs to whoever holds this: a circle, which would wait for the garbage collector
         self._start.cancel()

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from router.pulls.state import State
+from router.pulls.notes import Notes
+from router.pulls.state import Pull, State
 from tests.api.conftest import Office, opened
 from tests.api.pulling import LAYERS, PULL, QWEN, events, following, runs
 from tests.fakes import FakeBackend, FakeModel, Registry
@@ -153,6 +154,33 @@ async def test_one_that_falls_silent_is_tried_again(desk, tmp_path):
         assert (await office.ask("GET", f"/api/pulls/{answer.json()['id']}")).json()["tries"] >= 2
 
 
+async def test_a_server_that_takes_the_question_and_never_answers_is_a_504(desk, tmp_path):
+    async with at_work(tmp_path, {"first_token": 0.1, "load": 0.1}, desk=desk) as office:
+        desk.registry.deaf = True
+        answer = await office.ask("POST", PULL, json=QWEN)
+        assert (answer.status_code, error_of(answer)["code"]) == (504, "backend_timeout")
+
+
+async def test_one_that_a_restart_cut_off_waits_for_a_server_that_comes_later(desk, tmp_path):
+    notes = Notes(tmp_path / "pulls")
+    notes.hand_over(Pull(id="pull_0", backend="desk", model="qwen3", started_at=1.0))
+    await desk.stop()
+    async with at_work(tmp_path, desk=desk) as office:
+        await eventually(lambda: [run.pull.tries > 0 for run in runs(office)] == [True])
+        (run,) = runs(office)
+        await desk.start()
+        await eventually(lambda: run.pull.state is State.DONE)
+        assert run.pull.id == "pull_0"
+
+
+async def test_one_that_many_runs_did_not_end_is_given_up(desk, tmp_path):
+    notes = Notes(tmp_path / "pulls")
+    notes.hand_over(Pull(id="pull_0", backend="desk", model="qwen3", started_at=1.0, restarts=9))
+    async with at_work(tmp_path, desk=desk) as office:
+        await eventually(lambda: not [*(tmp_path / "pulls").iterdir()])
+        assert runs(office) == []
+
+
 async def test_one_that_never_gets_further_is_given_up_with_a_504(desk, tmp_path, monkeypatch):
     monkeypatch.setattr("router.pulls.pulls.MAX_FAILURES", 2)
     async with at_work(tmp_path, {"load": 0.2}, desk=desk) as office:
@@ -198,6 +226,7 @@ async def test_an_error_after_a_while_is_told_in_the_stream_and_not_tried_again(
         ("desk", {}, 400, "model"),
         ("desk", {"model": ""}, 400, "model"),
         ("desk", {"model": "/x"}, 400, "invalid model name"),
+        ("desk", {"model": "a\nb"}, 400, "model"),
         ("desk", {"model": "a", "planted": 1}, 400, "planted"),
         ("nobody", QWEN, 404, "no such backend"),
         ("cloud", QWEN, 501, "no Ollama server"),

@@ -178,6 +178,19 @@ def test_a_stream_of_llama_cpp_without_its_last_piece_is_broken():
         frames(llama_completion.StreamDecoder("shown"), [stream])
 
 
+ODD_BODIES = [b'{"choices":[]}', b'{"choices":[{"text":5}]}', b'{"error":{"message":"boom"}}', b'{"content":']
+
+
+@pytest.mark.parametrize("odd", ODD_BODIES)
+@pytest.mark.parametrize("dialect", [openai_completions, llama_completion])
+def test_one_json_body_that_nobody_understands_is_a_broken_stream(dialect, odd):
+    decoder = dialect.StreamDecoder("shown")
+    assert decoder.feed(odd) == []
+    assert decoder.finish() == []
+    assert isinstance(decoder.failure, StreamBroken)
+    assert not decoder.ended
+
+
 def test_an_error_inside_a_stream_of_llama_cpp_is_a_failure():
     decoder = llama_completion.StreamDecoder("shown")
     decoder.feed(event_stream({"content": "a", "stop": False}, {"error": {"code": 500, "message": "boom"}}))

@@ -23,7 +23,7 @@ from router.canonical.events import (
     UsageReported,
 )
 from router.dialects import ndjson
-from router.dialects.failures import UNREADABLE, read_in_band
+from router.dialects.failures import UNREADABLE, read_raw
 from router.dialects.model_name import Renamer, with_fields
 from router.dialects.ollama.names import GENERATE, NAME
 from router.dialects.undecoded import ABSENT, given
@@ -206,7 +206,7 @@ class StreamDecoder:
                 self.failure = StreamBroken("the backend sent a line that cannot be read")
                 break
             if given(line.error):
-                self.failure = StreamBroken(_error_text(line.error))
+                self.failure = StreamBroken(read_raw(line.error))
                 break
             self._ended = line.done
             told = self._told(raw, line)
@@ -221,7 +221,7 @@ def decode_whole(body: bytes, shown: str, dialect: str | None = NAME) -> Frame:
     except UNREADABLE:
         raise BackendFailed("the backend's answer cannot be read") from None
     if given(line.error):
-        raise BackendFailed(_error_text(line.error))
+        raise BackendFailed(read_raw(line.error))
     if not line.done:
         raise BackendFailed("the backend gave up in the middle of the answer")
     return Frame(_Shown(shown, dialect)(body, line), _Reader(shown).events(line))
@@ -270,10 +270,3 @@ def _arguments(raw: Raw) -> str:
 
 def _logprobs(tokens: list[_Logprob]) -> Raw:
     return Raw(msgspec.json.encode(tokens))
-
-
-def _error_text(raw: Raw) -> str:
-    try:
-        return read_in_band(msgspec.json.decode(raw))
-    except UNREADABLE:
-        return "the backend reported an error that cannot be read"

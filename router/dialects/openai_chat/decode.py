@@ -19,12 +19,13 @@ from router.canonical.events import (
     UsageReported,
 )
 from router.dialects import sse
-from router.dialects.failures import UNREADABLE, read_in_band
+from router.dialects.failures import UNREADABLE, read_raw
 from router.dialects.model_name import Renamer, with_fields, with_model
 from router.dialects.openai_answer import Usage
 from router.dialects.openai_chat.calls import Call, Calls
 from router.dialects.undecoded import ABSENT, check_object, check_text, given
-from router.errors import BackendFailed, RouterError, StreamBroken
+from router.dialects.unstreamed import EventReader
+from router.errors import BackendFailed
 
 DONE = b"[DONE]"
 _INDEX = b'"index"'
@@ -80,78 +81,29 @@ class _Chunk(Struct, gc=False):
 _DECODER = msgspec.json.Decoder(_Chunk)
 
 
-class StreamDecoder:
+class StreamDecoder(EventReader):
     """Reads one streamed answer; `shown` replaces the backend's model name in every frame.
 
     With `choices` above 1, reports of usage alone are about one choice each and are summed. Unless `strict_end`, an
     answer whose every choice has its finish reason counts as whole without `[DONE]`.
     """
 
-    failure: RouterError | None
-
     def __init__(self, shown: str, *, choices: int = 1, strict_end: bool = False) -> None:
-        self.failure = None
-        self._shown = shown
+        super().__init__(shown)
         self._renamed = Renamer(shown)
         self._strict_end = strict_end
         self._choices = choices
-        self._cutter = sse.Cutter()
         self._calls = Calls()
-        self._started = False
-        self._ended = False
-        self._untouched = True
         self._forwards: bool | None = None
-        self._body = bytearray()
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._summed: UsageReported | None = None
 
-    @property
-    def ended(self) -> bool:
-        """Whether the end marker has come."""
-        return self._ended
+    def _whole(self, body: bytes) -> Frame:
+        return decode_whole(body, self._shown)
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """The frames that a read completes; after a failure, nothing."""
-        if (self._untouched or self._body) and self._collects(data):
-            return []
-        return self._frames(self._cutter.feed(data))
-
-    def finish(self) -> list[Frame]:
-        """The end of the connection; raises StreamBroken unless the end marker came."""
-        if self._body:
-            return self._unstreamed(bytes(self._body))
-        frames = self._frames(self._cutter.finish())
-        if self._ended or self.failure:
-            return frames
-        if self._strict_end or not self._finished or self._open - self._finished:
-            raise StreamBroken("the backend's answer ended without its end marker")
-        self._ended = True
-        return [*frames, Frame(b"", (Ended(),))]
-
-    def _collects(self, data: bytes) -> bool:
-        """Whether this belongs to one JSON body, of a server that does not stream: no event begins with a brace."""
-        begun = data.lstrip() if self._untouched else data
-        self._untouched = not begun
-        if not self._body and not begun.startswith(b"{"):
-            return False
-        self._body += begun
-        if len(self._body) > sse.MAX_EVENT_BYTES:
-            raise StreamBroken("the backend sent an answer that is too large")
-        return True
-
-    def _unstreamed(self, body: bytes) -> list[Frame]:
-        """The events of one JSON body. One that nobody understands cannot be told in pieces."""
-        try:
-            events = decode_whole(body, self._shown).events
-        except BackendFailed as error:
-            self.failure = StreamBroken(error.message)
-            return []
-        if not any(isinstance(event, Finished) for event in events):
-            self.failure = StreamBroken("the backend's answer is no stream and cannot be made one")
-            return []
-        self._ended = True
-        return [Frame(b"", events)]
+    def _is_whole(self) -> bool:
+        return not self._strict_end and bool(self._finished) and not self._open - self._finished
 
     def _frames(self, events: Sequence[bytes]) -> list[Frame]:
         frames: list[Frame] = []
@@ -203,7 +155,7 @@ class StreamDecoder:
         except msgspec.ValidationError:
             return ()
         except UNREADABLE:
-            self.failure = StreamBroken("the backend sent a piece that is not valid JSON")
+            self._break_off("the backend sent a piece that is not valid JSON")
             return ()
         return (Frame(event + b"\n\n", (), unread=True),) if chunk is None else self._framed(event, text, chunk)
 
@@ -212,7 +164,7 @@ class StreamDecoder:
         if (delta := _plain(chunk)) is not None and delta.choice in self._open:
             return (Frame(self._forwarded(event, text, chunk), (delta,)),)
         if (failure := _reported(chunk, text)) is not None:
-            self.failure = StreamBroken(failure)
+            self._break_off(failure)
             return ()
         if self._forwards is None and chunk.choices:
             self._forwards = chunk.id is not None and _INDEX in event
@@ -336,12 +288,7 @@ def _reason(calls: Calls, choice: int) -> str:
 def _reported(chunk: _Chunk, text: bytes) -> str | None:
     """The failure that a chunk reports, in any of the two forms that servers use."""
     error = given(chunk.error) or (Raw(text) if chunk.object == "error" else None)
-    if error is None:
-        return None
-    try:
-        return read_in_band(msgspec.json.decode(error))
-    except UNREADABLE:
-        return "the backend reported an error that cannot be read"
+    return None if error is None else read_raw(error)
 
 
 def _say(said: _Said, choice: int, events: list[Event]) -> None:

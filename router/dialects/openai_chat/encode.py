@@ -1,7 +1,6 @@
 """Chat answers for OpenAI's clients: events to bytes."""
 
 from collections.abc import Sequence
-from time import time
 from typing import Any, ClassVar
 
 import msgspec
@@ -10,7 +9,6 @@ from router.canonical.events import (
     Ended,
     Event,
     Finished,
-    Frame,
     LogprobsReported,
     ReasoningDelta,
     ReasoningSigned,
@@ -21,54 +19,22 @@ from router.canonical.events import (
     ToolCallStarted,
     UsageReported,
 )
-from router.canonical.fold import Choice, Completed
-from router.dialects.model_name import counted, with_fields
-from router.dialects.openai_answer import render_error, usage_object
+from router.canonical.fold import Choice
 from router.dialects.openai_chat.ids import NAME, new_completion_id
-from router.errors import RouterError
-
-_encode = msgspec.json.Encoder().encode
+from router.dialects.openai_encoder import CompletionEncoder, encode_json
 
 
-class Encoder:
-    """Writes one streamed answer, or one whole one.
-
-    `model` is what the client is told; usage is sent only when `include_usage`, once, before the end marker.
-    """
+class Encoder(CompletionEncoder):
+    """Writes chat completions."""
 
     dialect: ClassVar[str] = NAME
-    content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+    whole_object = "chat.completion"
+    chunk_object = "chat.completion.chunk"
+    new_id = staticmethod(new_completion_id)
 
     def __init__(self, *, model: str, include_usage: bool) -> None:
-        self._model = model
-        self._include_usage = include_usage
-        self._head = b""
+        super().__init__(model=model, include_usage=include_usage)
         self._opened: set[int] = set()
-        self._forwarded = False
-        self._usage: UsageReported | None = None
-        self._usage_frames: list[bytes] = []
-
-    @property
-    def wants_usage(self) -> bool:
-        """Whether a stream has to tell what it cost."""
-        return self._include_usage
-
-    def forward(self, frame: Frame) -> bytes:
-        """A frame of a backend of the same format; usage-only frames wait for the end, and go if not asked for."""
-        events = frame.events
-        if not frame.raw:
-            return self.encode(events)
-        if not events:
-            return frame.raw
-        self._forwarded = True
-        if type(first := events[0]) is Started:
-            self._open(first)
-        if type(last := events[-1]) is UsageReported:
-            self._count(last)
-            if len(events) == 1:
-                self._usage_frames.append(frame.raw)
-                return b""
-        return frame.raw
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """The chunks that tell these events: reasoning, then content and tool calls, then the finish."""
@@ -76,7 +42,7 @@ class Encoder:
             return b'%b,"choices":[{"index":%d,"delta":{"content":%b},"finish_reason":null}]}\n\n' % (
                 self._head,
                 event.choice,
-                _encode(event.text),
+                encode_json(event.text),
             )
         return self._encode(events)
 
@@ -102,52 +68,8 @@ class Encoder:
             out.append(self._opening(0))
         return b"".join(out)
 
-    def error(self, error: RouterError) -> bytes:
-        """The failure as an event; nothing follows it."""
-        return b"data: " + render_error(error) + b"\n\n"
-
-    def whole(self, completed: Completed) -> bytes:
-        """A `chat.completion` body."""
-        body: dict[str, Any] = {
-            "id": completed.id or new_completion_id(),
-            "object": "chat.completion",
-            "created": completed.created or int(time()),
-            "model": self._model,
-            "choices": [_whole_choice(choice) for choice in completed.choices],
-        }
-        if completed.usage is not None:
-            body["usage"] = usage_object(completed.usage)
-        return _encode(body)
-
-    def amended(
-        self, raw: bytes, *, choices: Sequence[Choice] | None = None, usage: UsageReported | None = None
-    ) -> bytes:
-        """A backend's own `chat.completion` with other choices or other counts; what else it says stays."""
-        changes: dict[str, Any] = {}
-        if choices is not None:
-            changes["choices"] = [_whole_choice(choice) for choice in choices]
-        if usage is not None:
-            changes["usage"] = counted(raw, usage_object(usage))
-        return with_fields(raw, changes)
-
-    def _open(self, started: Started) -> None:
-        head = {
-            "id": started.id or new_completion_id(),
-            "object": "chat.completion.chunk",
-            "created": started.created or int(time()),
-            "model": self._model,
-        }
-        self._head = b"data: " + _encode(head)[:-1]
-
-    def _count(self, usage: UsageReported) -> None:
-        self._usage = usage if self._usage is None else self._usage.merged(usage)
-        if usage.estimated:
-            self._usage_frames.clear()
-
-    def _chunk(self, choices: Any, **more: Any) -> bytes:
-        if not self._head:
-            self._open(Started())
-        return self._head + b"," + _encode({"choices": choices, **more})[1:] + b"\n\n"
+    def _whole_choice(self, choice: Choice) -> dict[str, Any]:
+        return _whole_choice(choice)
 
     def _flush(self, deltas: "_Deltas", out: list[bytes]) -> None:
         for delta in deltas.taken():
@@ -171,13 +93,6 @@ class Encoder:
         self._opened.add(choice)
         opening = {"role": "assistant", "content": ""}
         return self._chunk([{"index": choice, "delta": opening, "finish_reason": None}])
-
-    def _end(self) -> bytes:
-        if not self._include_usage or self._usage is None:
-            return b"data: [DONE]\n\n"
-        if len(self._usage_frames) == 1:
-            return self._usage_frames[0] + b"data: [DONE]\n\n"
-        return self._chunk([], usage=usage_object(self._usage)) + b"data: [DONE]\n\n"
 
 
 class _Deltas:

@@ -15,13 +15,13 @@ from router.canonical.events import (
     TextDelta,
 )
 from router.dialects import sse
-from router.dialects.failures import UNREADABLE, read_in_band
+from router.dialects.failures import UNREADABLE, read_raw
 from router.dialects.model_name import Renamer, with_fields, with_model
 from router.dialects.openai_answer import Usage
 from router.dialects.openai_completions.logprobs import to_hub
 from router.dialects.undecoded import ABSENT, check_object, check_text, given
-from router.dialects.unstreamed import WholeBody
-from router.errors import BackendFailed, RouterError, StreamBroken
+from router.dialects.unstreamed import EventReader
+from router.errors import BackendFailed
 
 DONE = b"[DONE]"
 
@@ -45,56 +45,25 @@ class _Chunk(Struct):
 _DECODER = msgspec.json.Decoder(_Chunk)
 
 
-class StreamDecoder:
+class StreamDecoder(EventReader):
     """Reads one streamed answer; `shown` replaces the backend's model name in every frame.
 
     Unless `strict_end`, an answer whose every choice has its finish reason counts as whole without `[DONE]`; there are
     `choices` of them.
     """
 
-    failure: RouterError | None
-
     def __init__(self, shown: str, *, choices: int = 1, strict_end: bool = False) -> None:
-        self.failure = None
-        self._shown = shown
+        super().__init__(shown)
         self._renamed = Renamer(shown)
         self._choices = choices
         self._strict_end = strict_end
-        self._cutter = sse.Cutter()
-        self._started = False
-        self._ended = False
-        self._body = WholeBody()
         self._finished: set[int] = set()
 
-    @property
-    def ended(self) -> bool:
-        """Whether the end marker has come."""
-        return self._ended
+    def _whole(self, body: bytes) -> Frame:
+        return decode_whole(body, self._shown)
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """The frames that a read completes; after a failure, nothing."""
-        return [] if self._body.takes(data) else self._frames(self._cutter.feed(data))
-
-    def finish(self) -> list[Frame]:
-        """The end of the connection; raises StreamBroken unless the end marker came."""
-        if whole := self._body.data:
-            return self._unstreamed(whole)
-        frames = self._frames(self._cutter.finish())
-        if self._ended or self.failure:
-            return frames
-        if self._strict_end or len(self._finished) < self._choices:
-            raise StreamBroken("the backend's answer ended without its end marker")
-        self._ended = True
-        return [*frames, Frame(b"", (Ended(),))]
-
-    def _unstreamed(self, body: bytes) -> list[Frame]:
-        try:
-            frame = decode_whole(body, self._shown)
-        except BackendFailed as error:
-            self.failure = StreamBroken(error.message)
-            return []
-        self._ended = True
-        return [Frame(b"", frame.events)]
+    def _is_whole(self) -> bool:
+        return not self._strict_end and len(self._finished) >= self._choices
 
     def _frames(self, events: Sequence[bytes]) -> list[Frame]:
         frames: list[Frame] = []
@@ -121,12 +90,12 @@ class StreamDecoder:
         except msgspec.ValidationError:
             return ()
         except UNREADABLE:
-            self.failure = StreamBroken("the backend sent a piece that is not valid JSON")
+            self._break_off("the backend sent a piece that is not valid JSON")
             return ()
         if chunk is None:
             return (Frame(event + b"\n\n", (), unread=True),)
         if given(chunk.error):
-            self.failure = StreamBroken(_told(chunk.error))
+            self._break_off(read_raw(chunk.error))
             return ()
         return self._framed(event, text, chunk)
 
@@ -166,7 +135,7 @@ def decode_whole(body: bytes, shown: str) -> Frame:
     if chunk is None:
         return Frame(with_fields(body, {"model": shown}), (Started(model=shown), Ended()))
     if given(chunk.error):
-        raise BackendFailed(_told(chunk.error))
+        raise BackendFailed(read_raw(chunk.error))
     if chunk.choices is None:
         raise BackendFailed("the backend's answer has no choices")
     events: list[Event] = [Started(chunk.id or "", shown, int(chunk.created or 0))]
@@ -192,10 +161,3 @@ def _say(choice: _Choice, events: list[Event]) -> None:
         events.append(TextDelta(choice.text, choice.index))
     if (raw := given(choice.logprobs)) and (content := to_hub(raw)):
         events.append(LogprobsReported(content, choice.index))
-
-
-def _told(error: Raw) -> str:
-    try:
-        return read_in_band(msgspec.json.decode(error))
-    except UNREADABLE:
-        return "the backend reported an error that cannot be read"

@@ -21,7 +21,7 @@ from router.canonical.events import (
     ToolCallStarted,
 )
 from router.dialects import sse
-from router.dialects.failures import UNREADABLE, read_in_band
+from router.dialects.failures import UNREADABLE, read_in_band, read_raw
 from router.dialects.model_name import with_fields, with_model
 from router.dialects.openai_responses import spoken
 from router.dialects.openai_responses.sealed import unsealed
@@ -220,4 +220,4 @@ def _failure(record: spoken.Event) -> str:
 
 def _reported(error: Raw) -> str | None:
     found = given(error)
-    return None if found is None else read_in_band(msgspec.json.decode(found))
+    return None if found is None else read_raw(found)

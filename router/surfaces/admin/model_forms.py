@@ -6,7 +6,7 @@ from pydantic import Field
 
 from router.settings.fields import Section
 
-ModelName = Annotated[str, Field(min_length=1, max_length=400)]
+ModelName = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[!-~]+$")]
 
 
 class NewPull(Section):

@@ -13,8 +13,6 @@
 A name may hold `/` and `:`, as they are or percent-encoded: the last part of a POST's path is what is to be done.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -92,18 +90,18 @@ class ModelsApi(Controller):
         name: FromPath[str],
         data: JSONBody[KeepForm | None] = None,
     ) -> KeptReport:
-        entry, library = _entry(request, backend_id), api_of(request).models.library
+        entry, models = _entry(request, backend_id), api_of(request).models
         path, _, action = name.strip("/").rpartition("/")
         if action not in {LOAD, UNLOAD}:
             raise UnknownRoute(
                 "a model is posted to with /load or /unload behind its name, or pulled with /models/pull"
             )
         model = _named(path)
-        async with _watched(request):
+        async with Watch(request.receive, drain=models.drain):
             if action == LOAD:
-                loaded = await library.load(entry, model, data.keep_alive if data else None)
+                loaded = await models.library.load(entry, model, data.keep_alive if data else None)
             else:
-                loaded = await library.unload(entry, model)
+                loaded = await models.library.unload(entry, model)
         return KeptReport(entry.name, model, loaded)
 
     @get("/ps", summary="The models that a backend has in memory at this moment")
@@ -141,18 +139,6 @@ class PullsApi(Controller):
 
 def _entry(request: AnyRequest, backend_id: str) -> Entry:
     return api_of(request).desk.inventory[backend_id]
-
-
-@asynccontextmanager
-async def _watched(request: AnyRequest) -> AsyncGenerator[None]:
-    """What is done in it ends when the client leaves, or when the router has no more time."""
-    watch, drain = Watch(request.receive), api_of(request).models.drain
-    drain.enter(watch)
-    try:
-        async with watch:
-            yield
-    finally:
-        drain.leave(watch)
 
 
 def _named(path: str) -> str:

@@ -6,22 +6,17 @@ from time import monotonic_ns
 from litestar.types import ASGIApp, Receive, Scope
 
 from router.access.principal import Scope as Ability
-from router.admission.priority import of_embedding
 from router.canonical.adapter import Vectors
 from router.canonical.request import EmbedRequest
 from router.dialects import ollama
-from router.relay.progress import Progress
 from router.relay.relay import Relay
-from router.routing.wanted import Wanted
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
 from router.surfaces.direct import Endpoint, whole
 from router.surfaces.drain import Drain
-from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import explaining, header
+from router.surfaces.headers import explaining
 from router.surfaces.recording import entry_of
-from router.surfaces.watch import Watch
-from router.usage.tokenizer import guess
+from router.surfaces.vectors import embedded
 
 _NOTHING = Vectors(vectors=())
 
@@ -47,26 +42,13 @@ def one_embedding_endpoint(relay: Relay, drain: Drain, *, max_body_bytes: int) -
 
 def _endpoint(relay: Relay, drain: Drain, render: Rendering, *, max_body_bytes: int) -> Endpoint:
     async def embed(scope: Scope, receive: Receive) -> ASGIApp:
-        progress = scope["state"]["progress"] = Progress()
-        entry = entry_of(scope)
-        entry.operation = "embeddings"
+        entry_of(scope).operation = "embeddings"
         began = monotonic_ns()
         caller = caller_of(scope, Ability.EMBED)
         asked = ollama.parse_embed(await read_body(scope, receive, max_body_bytes))
         if not asked.inputs:
             return whole(render(_NOTHING, asked, monotonic_ns() - began), [])
-        entry.takes(lambda: sum(map(guess, asked.inputs)))
-        entry.goes(asked.model, progress)
-        looks = of_embedding(len(asked.inputs))
-        task = header(scope, TASK_HEADER) or None
-        wanted = Wanted(asked.model, task=task, embedding=True, caller=caller, looks=looks)
-        watch = Watch(receive)
-        drain.enter(watch)
-        try:
-            async with watch:
-                vectors = await relay.embed(asked, wanted, progress)
-        finally:
-            drain.leave(watch)
+        vectors, progress = await embedded(asked, scope, receive, caller=caller, relay=relay, drain=drain)
         return whole(render(vectors, asked, monotonic_ns() - began), explaining(progress))
 
     return embed

@@ -15,8 +15,7 @@ from router.surfaces.answering import Answering
 from router.surfaces.body import read_body
 from router.surfaces.caller import caller_of
 from router.surfaces.direct import Endpoint, whole
-from router.surfaces.generate import TASK_HEADER
-from router.surfaces.headers import explaining, header
+from router.surfaces.headers import explaining, task_named
 from router.surfaces.recording import entry_of
 from router.surfaces.watch import Watch
 from router.usage.prompt import tokens_wanted
@@ -58,7 +57,7 @@ def _taken(asked: ChatRequest, scope: Scope) -> Wanted:
     looks = of_completion(stream=asked.stream, infills=asked.infills) if is_text else of_chat(stream=asked.stream)
     caller = caller_of(scope, Ability.CHAT)
     entry_of(scope).takes(partial(tokens_wanted, asked))
-    return wanted_by(asked, task=header(scope, TASK_HEADER), caller=caller, looks=looks)
+    return wanted_by(asked, task=task_named(scope), caller=caller, looks=looks)
 
 
 async def _kept(
@@ -69,12 +68,7 @@ async def _kept(
     entry = entry_of(scope)
     entry.operation = "load"
     entry.goes(asked.model, progress)
-    watch = Watch(receive)
-    answering.drain.enter(watch)
-    try:
-        async with watch:
-            wanted = Wanted(asked.model, task=header(scope, TASK_HEADER) or None, caller=caller_of(scope, Ability.CHAT))
-            await answering.relay.keep(asked.model, asked.keep_alive, wanted, progress)
-    finally:
-        answering.drain.leave(watch)
+    async with Watch(receive, drain=answering.drain):
+        wanted = Wanted(asked.model, task=task_named(scope) or None, caller=caller_of(scope, Ability.CHAT))
+        await answering.relay.keep(asked.model, asked.keep_alive, wanted, progress)
     return whole(ollama.render_kept(encoder, unloads=asked.unloads), explaining(progress))

@@ -134,13 +134,8 @@ class _Passed:
             errand = replace(errand, pieces=upload.pieces())
         else:
             upload.arrived.set()
-        watch = Watch(upload.receive)
-        self._drain.enter(watch)
-        try:
-            async with watch, self._adapter.run(errand) as answer:
-                await self._pass_on(answer)
-        finally:
-            self._drain.leave(watch)
+        async with Watch(upload.receive, drain=self._drain), self._adapter.run(errand) as answer:
+            await self._pass_on(answer)
 
     async def _pass_on(self, answer: Errands) -> None:
         headers = [(b"x-turnout-backend", self._adapter.config.name.encode("ascii", "replace"))]
