@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from adapters import llama_models
 from adapters.exchange import Format, OpenReply, Question
 from adapters.openai_compatible import OpenAICompatible
 from adapters.series import completing
@@ -125,6 +126,8 @@ class LlamaCpp(OpenAICompatible):
     _slots_told: bool = True
     """Whether `/slots` is worth asking: `--no-slots` switches it off until the server is started anew."""
     _at_rest: Callable[[], Probe] | None = None
+    _has_several: bool = False
+    """Whether it was started without a model, and loads them as they are asked for."""
     _tools: bool | None = None
     _vision: bool | None = None
 
@@ -182,6 +185,20 @@ class LlamaCpp(OpenAICompatible):
             return llama_auxiliary.decode(request, answer)
         except BackendFailed as error:
             raise BackendFailed(f"{self.config.name}: {error.message}") from None
+
+    async def load(self, attempt: Attempt, keep_alive: float | str | None) -> None:  # noqa: ARG002 (it is not asked)
+        """Only where the server has several models, which stay as long as it has room for them."""
+        self._has_to_have_several()
+        await llama_models.load(self.upstream, attempt.model, within_s=self.config.timeouts.load)
+
+    async def unload(self, attempt: Attempt) -> None:
+        self._has_to_have_several()
+        await llama_models.unload(self.upstream, attempt.model, within_s=self.config.timeouts.load)
+
+    def _has_to_have_several(self) -> None:
+        if not self._has_several:
+            name = self.config.name
+            raise UnsupportedOperation(f"{name} has one model, from its start to its end: nothing is loaded or let go")
 
     async def prompt_tokens(self, request: ChatRequest, attempt: Attempt, *, timeout_s: float) -> int | None:
         """By the server's own count; one too old for that writes the prompt out and counts its tokens."""
@@ -245,6 +262,7 @@ class LlamaCpp(OpenAICompatible):
             self._tools = props.chat_template_caps.supports_tools
         if props.modalities is not None:
             self._vision = props.modalities.vision
+        self._has_several = any(model.status is not None for model in models.data)
         found = tuple(self._info(model, props) for model in models.data)
         if props.endpoint_slots is not None:
             self._slots_told = props.endpoint_slots

@@ -1,8 +1,10 @@
 """Ollama through its native API."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from time import time
 from typing import ClassVar, TypeVar
 
@@ -11,16 +13,18 @@ from msgspec import Struct
 
 from adapters.exchange import Format, OpenReply, Question
 from adapters.passing import Passing
+from adapters.pulling import Pulling
 from adapters.series import completing
 from adapters.upstream import Upstream
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
 from router.canonical.completion import CompletionRequest
 from router.canonical.errand import Errand, Errands
+from router.canonical.library import ModelCard
 from router.canonical.models import Glance, ModelInfo, Probe, canonical_name, is_passed_on
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import ollama
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, RouterError
+from router.errors import BackendFailed, BackendTimeout, ModelMissing, RejectedByBackend, RouterError, UnknownModel
 
 KEEP_ALIVE_S = 30.0
 SHOW_TIMEOUT_S = 5.0
@@ -161,6 +165,43 @@ class Ollama(Adapter):
         """Passes it on to the server."""
         return Passing(self.upstream, errand)
 
+    def pull(self, model: str) -> AbstractAsyncContextManager[Pulling]:
+        """Its silences may be as long as loading a model takes."""
+        return Pulling(self.upstream, model)
+
+    async def delete(self, model: str, *, timeout_s: float) -> None:
+        errand = Errand("DELETE", "/api/delete", ollama.render_named(model))
+        try:
+            async with asyncio.timeout(timeout_s), self.run(errand) as answer:
+                while await answer.read():
+                    pass
+        except TimeoutError:
+            raise BackendTimeout(f"{self.config.name} did not answer in time") from None
+        except RejectedByBackend as error:
+            raise (self._unknown(model) if error.status == HTTPStatus.NOT_FOUND else error) from None
+
+    async def load(self, attempt: Attempt, keep_alive: float | str | None) -> None:
+        await self._kept(attempt, keep_alive)
+
+    async def unload(self, attempt: Attempt) -> None:
+        await self._kept(attempt, 0)
+
+    async def _kept(self, attempt: Attempt, keep_alive: float | str | None) -> None:
+        try:
+            await self.keep(attempt, keep_alive)
+        except ModelMissing:
+            raise self._unknown(attempt.model) from None
+
+    async def card(self, model: str, *, timeout_s: float) -> ModelCard:
+        try:
+            told = await self.describe(model, verbose=False, timeout_s=timeout_s)
+        except ModelMissing:
+            raise self._unknown(model) from None
+        return ollama.decode_card(told or b"")
+
+    def _unknown(self, model: str) -> UnknownModel:
+        return UnknownModel(f"{self.config.name} has no model '{model[:200]}'", param="model")
+
     async def describe(self, model: str, *, verbose: bool, timeout_s: float) -> bytes | None:
         """The answer of `/api/show`."""
         asked = msgspec.json.encode({"model": model, **({"verbose": True} if verbose else {})})
@@ -222,7 +263,9 @@ class Ollama(Adapter):
             size=tag.size,
             loaded=loaded is not None,
             loaded_s=_stays_s(loaded) if loaded else None,
+            memory=loaded.size if loaded else None,
             vram=loaded.size_vram if loaded else None,
+            digest=tag.digest,
             hosted=bool(tag.remote_host) or is_passed_on(name),
             created=ollama.seconds(tag.modified_at),
             owned_by=owner if slash else "library",

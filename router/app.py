@@ -16,6 +16,7 @@ from adapters import discover
 from router.admission.gate import Gate
 from router.backends.changes import Changes
 from router.backends.inventory import Inventory
+from router.backends.library import Library
 from router.backends.looks import Looks
 from router.canonical.adapter import ALL_MODELS, Adapter, BackendConfig, Timeouts
 from router.catalogs import catalog_of
@@ -24,6 +25,9 @@ from router.keeping import Keeping, keeping_of
 from router.lanes import lanes_of, tell
 from router.launcher import Launcher, at_rest, launch_for
 from router.live import Live
+from router.pulls.asked import Asked
+from router.pulls.notes import Notes
+from router.pulls.pulls import Pulls
 from router.relay.attempts import Tracing
 from router.relay.fleet import Fleet
 from router.relay.relay import Relay
@@ -34,7 +38,7 @@ from router.settings import Settings
 from router.settings.backends import BackendSettings
 from router.site import Site
 from router.storage.live import Storage
-from router.surfaces.admin.api import Api
+from router.surfaces.admin.api import Api, Models
 from router.surfaces.admin.backend_reports import BackendDesk
 from router.surfaces.answering import Answering
 from router.surfaces.capture import Capture, CaptureBook
@@ -70,6 +74,7 @@ class Router:
     reload: Reload
     watch: Watch | None
     storage: Storage | None
+    pulls: Pulls
 
 
 class Telemetry(Tracing, Protocol):
@@ -114,15 +119,19 @@ def build(
     posted = endpoints(answering, conversations, max_body_bytes=settings.server.max_body_bytes)
     parts = Parts(fleet, gate, prober, kept.locks, Launcher(settings, fleet, gate, prober=prober))
     reload, watch = _reloading(parts, settings, kept, optional=optional)
+    pulls = _pulls(settings, fleet, prober)
+    fleet.puller = Asked(pulls)
     at_work = (_running(parts.launcher), _lifespan(fleet, prober, tokenizer, arrears), _learning(lessons, learned))
     captured = CaptureBook(partial(_secrets, fleet, reload.live)) if settings.server.capture else None
-    api = Api(fleet, kept.door, storage, captured, _desk(kept, parts, reload, watch=watch, optional=optional))
+    library = Library(fleet, prober.look, pulls, processes=parts.launcher.supervisor)
+    models = Models(library, drain, settings.server.keepalive_s)
+    api = Api(fleet, kept.door, storage, captured, _desk(kept, parts, reload, watch=watch, optional=optional), models)
     site = Site(parts, relay, drain, counted, reload.live, conversations, posted)
-    app = site.app(settings, api, lifespan=(_keeping(storage, prober), *at_work, reload.running))
+    app = site.app(settings, api, lifespan=(_keeping(storage, prober), *at_work, reload.running, _pulling(pulls)))
     served = Direct(app, posted, guard=partial(Guard, door=kept.door))
     served = RequestIds(Capture(served, captured) if captured else served, Recorder(told, arrears, at_once=traced))
     app = telemetry.wrap(served) if telemetry else served
-    return Router(app, fleet, prober, drain, tokenizer, arrears, reload, watch, storage)
+    return Router(app, fleet, prober, drain, tokenizer, arrears, reload, watch, storage, pulls)
 
 
 def _reloading(
@@ -229,6 +238,23 @@ def _running(launcher: Launcher):  # noqa: ANN202
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncGenerator[None]:
         async with launcher.supervisor.running():
+            yield
+
+    return lifespan
+
+
+def _pulls(settings: Settings, fleet: Fleet, prober: Prober) -> Pulls:
+    def way(name: str) -> Adapter | None:
+        return fleet.adapters.get(name)
+
+    folder = settings.server.data_folder
+    return Pulls(way, prober.look, Notes(folder / "pulls" if folder else None))
+
+
+def _pulling(pulls: Pulls):  # noqa: ANN202
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncGenerator[None]:
+        async with pulls.running():
             yield
 
     return lifespan

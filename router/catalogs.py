@@ -20,6 +20,7 @@ def catalog_of(settings: Settings, enabled: Mapping[str, BackendSettings], owner
         aliases={alias.name: alias for alias in aliases if alias.targets},
         tasks=settings.routing.tasks,
         default_model=settings.routing.default_model,
+        on_missing=settings.routing.on_missing_model,
         terms={name: _terms(backend) for name, backend in enabled.items()},
         owners={name: owner for name, owner in owners.items() if name in enabled},
     )

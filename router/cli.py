@@ -21,6 +21,7 @@ from router.commands.completion import completion
 from router.commands.db import db
 from router.commands.llama import llama
 from router.commands.looking import queue, usage
+from router.commands.ollama import ollama
 from router.commands.people import keys, users
 from router.commands.shared import config_option, existing, fail, settings_of, source_of, terminal
 from router.commands.status import status
@@ -41,7 +42,7 @@ def main() -> None:
     """One OpenAI-compatible address in front of the models you already have."""
 
 
-for command in (status, db, backends, llama, users, keys, usage, queue, completion):
+for command in (status, db, backends, llama, ollama, users, keys, usage, queue, completion):
     main.add_command(command)
 
 

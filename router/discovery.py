@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from router.settings import Settings
 from router.settings.address import is_served_here
 from router.settings.backends import BackendSettings
-from router.settings.models import AliasSettings, RoutingSettings
+from router.settings.models import AliasSettings
 
 OLLAMA_PORT = 11434
 CLAUDE_KEY = "ANTHROPIC_API_KEY"
@@ -67,6 +67,6 @@ def with_embedded(settings: Settings, servers: Iterable[tuple[str, str]]) -> Set
     }
     routing = settings.routing
     if routing.default_model is None:
-        routing = RoutingSettings(default_model=f"{chat[0]}/{chat[0]}", tasks=routing.tasks)
+        routing = routing.model_copy(update={"default_model": f"{chat[0]}/{chat[0]}"})
     update = {"models": {**aliases, **settings.models}, "routing": routing}
     return with_backends(settings, backends).model_copy(update=update)

@@ -25,7 +25,13 @@ def test_a_shell_that_nobody_knows_is_refused():
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("turnout us", {"users", "usage"}), ("turnout keys re", {"revoke"}), ("turnout usage --by m", {"model"})],
+    [
+        ("turnout us", {"users", "usage"}),
+        ("turnout keys re", {"revoke"}),
+        ("turnout usage --by m", {"model"}),
+        ("turnout ollama p", {"pull", "pulls", "ps"}),
+        ("turnout ollama pull --ca", {"--cancel"}),
+    ],
 )
 def test_what_was_begun_is_completed(typed, offered):
     words = typed.split()

@@ -11,6 +11,7 @@ from router.canonical.auxiliary import AuxiliaryAnswer, AuxiliaryRequest
 from router.canonical.completion import CompletionRequest
 from router.canonical.errand import Errand, Errands
 from router.canonical.events import Frame, UsageReported
+from router.canonical.library import ModelCard, Pulling
 from router.canonical.models import Glance, ModelInfo, Probe, canonical_name
 from router.canonical.request import ChatRequest, EmbedRequest, Profile
 from router.errors import UnsupportedOperation
@@ -167,6 +168,35 @@ class Adapter(ABC):
     def run(self, errand: Errand) -> AbstractAsyncContextManager[Errands]:  # noqa: ARG002
         """Passes on what is to be done with the models; only one that `manages` them can."""
         raise UnsupportedOperation(f"{self.config.name} is no Ollama server: its models are not managed here")
+
+    def pull(self, model: str) -> AbstractAsyncContextManager[Pulling]:
+        """Has the server fetch a model; only one that `manages` them can. Leaving the context ends it."""
+        raise self._manages_none(model)
+
+    async def delete(self, model: str, *, timeout_s: float) -> None:  # noqa: ARG002
+        """Removes a model for good; raises UnknownModel where there is none."""
+        raise self._manages_none(model)
+
+    async def load(self, attempt: Attempt, keep_alive: float | str | None) -> None:  # noqa: ARG002
+        """Loads a model as its alias would have it, for so long, said as Ollama takes it; returns when it is there.
+
+        Raises UnsupportedOperation where that cannot be asked.
+        """
+        raise self._manages_none(attempt.model)
+
+    async def unload(self, attempt: Attempt) -> None:
+        """Takes a model out of memory."""
+        raise self._manages_none(attempt.model)
+
+    async def card(self, model: str, *, timeout_s: float) -> ModelCard:  # noqa: ARG002
+        """What the server says of a model beyond its list; raises UnknownModel where there is none."""
+        return ModelCard()
+
+    def _manages_none(self, model: str) -> UnsupportedOperation:
+        return UnsupportedOperation(
+            f"{self.config.name} is no server whose models are managed here, so nothing is done to {model[:200]}: "
+            "only Ollama's are"
+        )
 
     async def describe(self, model: str, *, verbose: bool, timeout_s: float) -> bytes | None:  # noqa: ARG002
         """What an Ollama server says of a model, as it says it; None for any other."""

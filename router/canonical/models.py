@@ -16,9 +16,9 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     `context_length` is what one request may use, in tokens, or at most may use while the model is not loaded;
     `trained_length` is what the model itself can hold, however it is loaded; `size` is bytes; `created` is seconds
     since 1970. `loaded` is None when the backend does not say; `loaded_s` is for how many seconds more, if nobody asks
-    for it, and `vram` how many bytes of it are on GPUs. `family`, `parameters` and `quantization` are the
-    backend's own words, such as llama, 8.0B and Q4_K_M. A `hosted` model is passed on by its backend to a service
-    elsewhere.
+    for it, `memory` how many bytes it takes up and `vram` those of them that are on GPUs. `digest` is another when the
+    model is another under its old name. `family`, `parameters` and `quantization` are the backend's own words, such as
+    llama, 8.0B and Q4_K_M. A `hosted` model is passed on by its backend to a service elsewhere.
     """
 
     name: str
@@ -29,7 +29,9 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     size: int | None = None
     loaded: bool | None = None
     loaded_s: float | None = None
+    memory: int | None = None
     vram: int | None = None
+    digest: str = ""
     hosted: bool = False
     created: int = 0
     owned_by: str = ""

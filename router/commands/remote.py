@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,13 +17,27 @@ if TYPE_CHECKING:
 URL, KEY = "TURNOUT_URL", "TURNOUT_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:7070"
 TIMEOUT_S = 30.0
+SILENCE_S = 120.0
+"""Routers say something more often than that while there is nothing to tell."""
 NO_KEY = 401
 REFUSED, UNREACHABLE = 1, 3
 """Exit statuses: the router said no, or there is none."""
 
 
+Event = tuple[str, dict[str, Any]]
+"""Its name, and what it says."""
+
+
 class RouterGone(Exception):
     """Nobody answers at the address; the message says so to a person."""
+
+
+class Refused(Exception):
+    """The router said no; the message is its own, and so is the code."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def ask(method: str, path: str, **sent: Any) -> Any:
@@ -34,7 +48,7 @@ def ask(method: str, path: str, **sent: Any) -> Any:
         fail(str(gone), status=UNREACHABLE)
 
 
-def asked(method: str, path: str, **sent: Any) -> Any:
+def asked(method: str, path: str, *, timeout_s: float = TIMEOUT_S, **sent: Any) -> Any:
     """The router's answer as plain values, None for an empty one; a refusal is the end of the command.
 
     Raises RouterGone.
@@ -42,8 +56,9 @@ def asked(method: str, path: str, **sent: Any) -> Any:
     import httpx
 
     url, headers = _where(path)
+    timeout = httpx.Timeout(TIMEOUT_S, read=timeout_s)
     with _reaching():
-        response = httpx.request(method, url, headers=headers, timeout=TIMEOUT_S, **sent)
+        response = httpx.request(method, url, headers=headers, timeout=timeout, **sent)
     if not response.is_success:
         fail(_refusal(response), status=REFUSED)
     return response.json() if response.content else None
@@ -64,6 +79,31 @@ def follow(path: str, *, endless: bool, params: dict[str, Any]) -> None:
                 click.echo(text, nl=False)
     except RouterGone as gone:
         fail(str(gone), status=UNREACHABLE)
+
+
+@contextmanager
+def listening(method: str, path: str, **sent: Any) -> Generator[Iterator[Event]]:
+    """The events that the router sends there as they come; raises RouterGone, also when they break off, and Refused."""
+    import httpx
+
+    url, headers = _where(path)
+    timeout = httpx.Timeout(TIMEOUT_S, read=SILENCE_S)
+    with _reaching(), httpx.stream(method, url, headers=headers, timeout=timeout, **sent) as response:
+        if not response.is_success:
+            response.read()
+            raise Refused(_refusal(response), _code(response))
+        yield _events(response.iter_bytes())
+
+
+def _events(received: Iterable[bytes]) -> Iterator[Event]:
+    from router.dialects.sse import Cutter, payload
+
+    cutter = Cutter()
+    for data in received:
+        for event in cutter.feed(data):
+            if (body := payload(event)) is not None:
+                name = next((line[6:].strip() for line in event.split(b"\n") if line.startswith(b"event:")), b"")
+                yield name.decode(), json.loads(body)
 
 
 def _where(path: str) -> tuple[str, dict[str, str]]:
@@ -121,3 +161,10 @@ def _refusal(response: "httpx.Response") -> str:
         return f"the answer was {response.status_code} and not from a router"
     missing = f"; set {KEY}" if response.status_code == NO_KEY else ""
     return f"{told}{missing}"
+
+
+def _code(response: "httpx.Response") -> str:
+    try:
+        return str(response.json()["error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""

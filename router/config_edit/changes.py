@@ -30,9 +30,9 @@ def add_backend(name: str, settings: Mapping[str, JsonValue], *, comment: str = 
     """One more; EditRefused if there is one of that name."""
 
     def change(document: Document) -> Edit:
-        if name in _section(document, "backends"):
+        if name in section(document, "backends"):
             raise EditRefused(f'there is a backend "{name}" already')
-        return Edit(_with(document, ("backends", name), dict(settings)), _above(("backends", name), comment))
+        return Edit(put(document, ("backends", name), dict(settings)), above(("backends", name), comment))
 
     return change
 
@@ -49,7 +49,7 @@ def remove_backend(name: str) -> Change:
 
 def set_alias(name: str, settings: Mapping[str, JsonValue], *, comment: str = "") -> Change:
     """These settings of it, which may be new; None takes one out."""
-    return lambda document: Edit(_merged(document, ("models", name), settings), _above(("models", name), comment))
+    return lambda document: Edit(_merged(document, ("models", name), settings), above(("models", name), comment))
 
 
 def remove_alias(name: str) -> Change:
@@ -67,31 +67,8 @@ def select_model(backend: str, model: str) -> Change:
     return set_default_model(f"{backend}/{model}")
 
 
-def set_main(backend: str, model: str, *, alias: str | None = None) -> Change:
-    """An alias that leads to the model first, and is the default. By default it is called as the model."""
-    name, target = alias or model.removesuffix(":latest"), f"{backend}/{model}"
-
-    def change(document: Document) -> Edit:
-        if backend not in _section(document, "backends"):
-            raise EditRefused(f'there is no backend "{backend}" in the file')
-        aliases = _section(document, "models")
-        known = _mapping(aliases.get(name), f'the alias "{name}"')
-        targets = known.get("targets")
-        others = [each for each in targets if each != target] if isinstance(targets, list) else []
-        changed = _with(document, ("models", name), {**known, "targets": [target, *others]})
-        comment = f"{model} on {backend}: where requests go that name no other model"
-        return Edit(_with(changed, ("routing", "default_model"), name), _above(("models", name), comment))
-
-    return change
-
-
-def default_model(document: Document) -> str | None:
-    """What `set_main` and `set_default_model` would replace."""
-    found = _section(document, "routing").get("default_model")
-    return found if isinstance(found, str) else None
-
-
-def _above(path: tuple[str, ...], comment: str) -> dict[tuple[str, ...], str]:
+def above(path: tuple[str, ...], comment: str) -> dict[tuple[str, ...], str]:
+    """The comment of one entry, if there is any."""
     words = " ".join(comment.split())
     return {path: words} if words else {}
 
@@ -101,32 +78,35 @@ def _merged(
 ) -> Document:
     found: JsonValue = document
     for part in path:
-        found = _mapping(found, part).get(part)
+        found = mapping(found, part).get(part)
     if found is None and must_exist:
         raise EditRefused(f'there is no "{path[-1]}" in the file')
-    merged = {**_mapping(found, path[-1]), **settings}
-    return _with(document, path, {key: value for key, value in merged.items() if value is not None})
+    merged = {**mapping(found, path[-1]), **settings}
+    return put(document, path, {key: value for key, value in merged.items() if value is not None})
 
 
-def _without(document: Document, section: str, name: str) -> Document:
-    entries = _section(document, section)
+def _without(document: Document, part: str, name: str) -> Document:
+    entries = section(document, part)
     if name not in entries:
-        raise EditRefused(f'there is no "{name}" in {section} of the file')
-    return {**document, section: {key: value for key, value in entries.items() if key != name}}
+        raise EditRefused(f'there is no "{name}" in {part} of the file')
+    return {**document, part: {key: value for key, value in entries.items() if key != name}}
 
 
-def _with(document: Document, path: tuple[str, ...], value: JsonValue) -> Document:
+def put(document: Document, path: tuple[str, ...], value: JsonValue) -> Document:
+    """The settings with this value there."""
     if len(path) == 1:
         return {**document, path[0]: value}
-    inner = _mapping(document.get(path[0]), path[0])
-    return {**document, path[0]: _with(inner, path[1:], value)}
+    inner = mapping(document.get(path[0]), path[0])
+    return {**document, path[0]: put(inner, path[1:], value)}
 
 
-def _section(document: Document, name: str) -> Document:
-    return _mapping(document.get(name), name)
+def section(document: Document, name: str) -> Document:
+    """What stands under one of the first words, nothing if it is not there; raises EditRefused."""
+    return mapping(document.get(name), name)
 
 
-def _mapping(value: JsonValue, name: str) -> Document:
+def mapping(value: JsonValue, name: str) -> Document:
+    """The value, of which people are told by this name; raises EditRefused if it is something else."""
     if value is not None and not isinstance(value, dict):
         raise EditRefused(f"{name} is not a mapping in the file")
     return value or {}

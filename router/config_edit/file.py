@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import unified_diff
@@ -13,14 +13,15 @@ from pydantic import JsonValue
 
 from router.config import ConfigError, Problem, parse
 from router.config_edit import EditRefused
-from router.config_edit.changes import Change
+from router.config_edit.changes import Change, Document
 from router.config_edit.rewrite import plain, rewritten
+from router.config_edit.tree import Part, read
 
 BACKUP_SUFFIX = ".bak"
 _BOM = b"\xef\xbb\xbf"
 _SECRET_NAMES = frozenset({"api_key", "api_keys", "key", "headers"})
-_SECRET = re.compile(r"""(?:api_keys?|key|headers)["']?\s*:|^[+ -]\s*-\s""")
-
+_SECRET = re.compile(r"""(?:api_keys?|key|headers)["']?\s*:""")
+_ITEM = re.compile(r".\s*(?:-\s+)?")
 _VARIABLE = re.compile(r"""["']?\$\{\w+\}["']?""")
 
 
@@ -33,43 +34,99 @@ class Edited:
     backup: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A change that is checked and not made yet; `was` and `becomes` are the settings, as they are written."""
+
+    path: Path
+    was: Document
+    becomes: Document
+    diff: str
+    old: bytes
+    new: bytes
+
+    def write(self) -> Edited:
+        """Makes the change. Raises EditRefused, also when the file is another by now."""
+        if self.new == self.old:
+            return Edited(self.path, "")
+        return Edited(self.path, self.diff, _written(self.path.resolve(), self.old, self.new))
+
+
 def edit_file(path: Path, change: Change, *, environ: Mapping[str, str]) -> Edited:
-    """Changes the file, through a link if it is one, and keeps the old one beside it.
+    """Changes the file, through a link if it is one, and keeps the old one beside it; raises as `draft`."""
+    return draft(path, change, environ=environ).write()
+
+
+def draft(path: Path, change: Change, *, environ: Mapping[str, str]) -> Draft:
+    """What the change would make of the file.
 
     Raises EditRefused when the change cannot be made, and ConfigError with the problems that it would bring in.
     """
-    target = path.resolve()
     try:
-        before = target.read_bytes()
+        before = path.resolve().read_bytes()
         mark, text = (_BOM, before[3:].decode()) if before.startswith(_BOM) else (b"", before.decode())
     except (OSError, UnicodeDecodeError):
         raise EditRefused(f"{path.name} cannot be read, or is not UTF-8 text") from None
-    edit = change(plain(text))
+    was = plain(text)
+    edit = change(was)
     after = rewritten(text, edit.document, comments=edit.comments)
-    if after == text:
-        return Edited(path, "")
-    _check(text, after, name=path.name, environ=environ)
-    backup = _written(target, before, mark + after.encode())
-    return Edited(path, diff(text, after, name=path.name), backup)
+    if after != text:
+        _check(text, after, name=path.name, environ=environ)
+    return Draft(path, was, edit.document, diff(text, after, name=path.name), before, mark + after.encode())
 
 
 def diff(before: str, after: str, *, name: str) -> str:
     """What has changed, as `diff -u` shows it; keys and headers that are not variables are hidden."""
     lines = unified_diff(before.splitlines(), after.splitlines(), name, name, lineterm="")
-    secrets = sorted({*_secrets(plain(before)), *_secrets(plain(after))}, key=len, reverse=True)
-    return "".join(f"{_hidden(line, secrets)}\n" for line in lines)
+    secrets = _Secrets(before, after)
+    return "".join(f"{secrets.hidden(line)}\n" for line in lines)
 
 
-def _secrets(value: JsonValue, *, within: bool = False) -> Iterator[str]:
-    """Every text below a name that stands for something secret."""
+class _Secrets:
+    """What is secret in some texts: values, and the lines on which they stand."""
+
+    def __init__(self, *texts: str) -> None:
+        self._values = sorted({value for text in texts for value in _values(plain(text))}, key=len, reverse=True)
+        self._lines = {line for text in texts for part in _parts(read(text)) for line in _lines_of(text, part)}
+
+    def hidden(self, line: str) -> str:
+        """A line of a diff without what may be secret: rather too much than too little."""
+        is_secret = line[1:] in self._lines
+        for value in self._values:
+            line = line.replace(value, "[hidden]")
+        if found := _SECRET.search(line):
+            rest = line[found.end() :].strip()
+            return f"{line[: found.end()].rstrip()} [hidden]" if rest and not _VARIABLE.fullmatch(rest) else line
+        begin = _ITEM.match(line) if is_secret else None
+        return f"{begin[0]}[hidden]" if begin else line
+
+
+def _values(value: JsonValue, *, within: bool = False) -> Iterator[str]:
+    """Every text below a name that stands for something secret; of an item with names, those named so."""
     if isinstance(value, str) and within and value and not _VARIABLE.fullmatch(value):
         yield value
     elif isinstance(value, dict):
         for name, each in value.items():
-            yield from _secrets(each, within=within or name in _SECRET_NAMES)
+            yield from _values(each, within=within or name in _SECRET_NAMES)
     elif isinstance(value, list):
         for each in value:
-            yield from _secrets(each, within=within)
+            yield from _values(each, within=within and not isinstance(each, dict))
+
+
+def _parts(part: Part | None, *, within: bool = False) -> Iterator[Part]:
+    """Where those texts stand."""
+    if part is None:
+        return
+    if within and isinstance(part.value, str) and part.value and not _VARIABLE.fullmatch(part.value):
+        yield part
+    for entry in part.entries:
+        kept = within and not (entry.key is None and entry.value.kind == "mapping")
+        yield from _parts(entry.value, within=kept or entry.name in _SECRET_NAMES)
+
+
+def _lines_of(text: str, part: Part) -> list[str]:
+    end = text.find("\n", part.end)
+    return text[text.rfind("\n", 0, part.start) + 1 : len(text) if end < 0 else end].splitlines()
 
 
 def _check(before: str, after: str, *, name: str, environ: Mapping[str, str]) -> None:
@@ -120,14 +177,3 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _hidden(line: str, secrets: Sequence[str]) -> str:
-    """Without what may be a secret: rather too much than too little."""
-    for secret in secrets:
-        line = line.replace(secret, "[hidden]")
-    found = _SECRET.search(line)
-    rest = line[found.end() :].strip() if found else ""
-    if found is None or not rest or _VARIABLE.fullmatch(rest):
-        return line
-    return f"{line[: found.end()].rstrip()} [hidden]"

@@ -128,9 +128,8 @@ class _Writer:
             if each.name not in wanted:
                 self._drop_lines(each, self._block_end(each))
         if added:
-            last = part.entries[-1]
-            lines = self._lines(added, path, self._column(part.entries[0].start))
-            self._insert_lines(self._block_end(last), lines, spaced=self._is_spaced(part))
+            lines = self._lines(added, path, self._column(part.entries[0].start), spaced=self._is_spaced(part))
+            self._insert_lines(self._section_end(part.entries[-1]), lines)
         elif not kept and entry is not None:
             at = self._after_colon(entry)
             self._splices.append((at, at, " {}"))
@@ -217,9 +216,10 @@ class _Writer:
             start -= 2 if before.endswith("\r\n") else 1
         self._splices.append((start, end, ""))
 
-    def _lines(self, added: Mapping[str, JsonValue], path: Path, indent: int) -> list[str]:
+    def _lines(self, added: Mapping[str, JsonValue], path: Path, indent: int, *, spaced: bool = False) -> list[str]:
         lines: list[str] = []
         for name, value in added.items():
+            lines += [""] if spaced else []
             if comment := self._comments.get((*path, name)):
                 lines.append(f"{' ' * indent}# {comment}")
             if isinstance(value, dict) and value:
@@ -229,8 +229,8 @@ class _Writer:
                 lines += block(name, value, indent=indent, step=self._step)
         return lines
 
-    def _insert_lines(self, at: int, lines: list[str], *, spaced: bool = False) -> None:
-        new = self._newline.join(["", *lines] if spaced else lines)
+    def _insert_lines(self, at: int, lines: list[str]) -> None:
+        new = self._newline.join(lines)
         if at > 0 and not self._old[:at].endswith("\n"):
             new = self._newline + new
         else:
@@ -239,12 +239,18 @@ class _Writer:
 
     def _block_end(self, entry: Entry) -> int:
         """The end of its last line, and of the comments below that are indented deeper."""
-        end, column = self._line_end(entry.end), self._column(entry.start)
-        seen = end
+        return self._end_with_comments(entry, self._column(entry.start) + 1)
+
+    def _section_end(self, last: Entry) -> int:
+        """The same of the section that it ends, with the comments that stand as its entries do."""
+        return self._end_with_comments(last, max(1, self._column(last.start)))
+
+    def _end_with_comments(self, entry: Entry, indent: int) -> int:
+        seen = end = self._line_end(entry.end)
         for line in self._old[end:].splitlines(keepends=True):
             seen += len(line)
             stripped = line.strip()
-            if stripped and not (stripped.startswith("#") and len(line) - len(line.lstrip(" ")) > column):
+            if stripped and not (stripped.startswith("#") and len(line) - len(line.lstrip(" ")) >= indent):
                 break
             if stripped:
                 end = seen

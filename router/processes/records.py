@@ -36,7 +36,7 @@ class Records:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._me = Running(os.getpid(), began(os.getpid()) or "")
+        self._me = this_process()
 
     def write(self, name: str, pids: list[int], token: str) -> None:
         """Notes the processes of one start. Without room on the disk there is no note."""
@@ -64,7 +64,7 @@ class Records:
             record = msgspec.json.decode(file.read_bytes(), type=Record)
         except (OSError, *UNREADABLE):
             record = None
-        if record is not None and began(record.owner.pid) == record.owner.began:
+        if record is not None and runs(record.owner):
             return 0  # another router that runs beside this one, or this one
         orphans = [each.pid for each in record.members if _is_ours(each, record.token)] if record else []
         for pid in orphans:
@@ -85,6 +85,15 @@ def _kill(pid: int, *, group: int) -> None:
             os.killpg(group, signal.SIGKILL)
         else:
             os.kill(pid, signal.SIGKILL)
+
+
+def this_process() -> Running:
+    return Running(os.getpid(), began(os.getpid()) or "")
+
+
+def runs(process: Running) -> bool:
+    """Whether it is there still, and no other with its pid."""
+    return began(process.pid) == process.began
 
 
 def began(pid: int) -> str | None:
@@ -109,7 +118,7 @@ def began_by_ps(pid: int) -> str | None:
 
 
 def _is_ours(member: Running, token: str) -> bool:
-    if began(member.pid) != member.began:
+    if not runs(member):
         return False
     if sys.platform != "linux":
         return True

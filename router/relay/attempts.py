@@ -10,6 +10,8 @@ from math import inf
 from random import random
 from typing import Generic, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from router.admission.gate import Gate
 from router.canonical.models import canonical_name
 from router.deadline import Deadline
@@ -32,6 +34,7 @@ from router.relay.progress import Progress
 from router.relay.retry_budget import RetryBudget
 from router.relay.turn import Turn, Work
 from router.relay.visit import Visit
+from router.routing.catalog import Target
 from router.routing.health import Readiness
 from router.routing.plan import Candidate, Plan
 from router.routing.wanted import Wanted
@@ -103,6 +106,9 @@ class Attempts:
     ) -> T:
         now = asyncio.get_running_loop().time()
         chosen = self._planned(wanted, progress, now=now)
+        if chosen.pull is not None:
+            chosen = await self._pulled(chosen.pull, wanted, progress, is_streamed=work.may_compete)
+            now = asyncio.get_running_loop().time()
         limit = self.fleet.totals.get(chosen.candidates[0].target.backend, inf)
         deadline = Deadline(now + limit)
         try:
@@ -131,6 +137,20 @@ class Attempts:
         progress.reason, progress.chosen_by = chosen.reason, chosen.chosen_by
         progress.sole, progress.conversation = len(chosen.candidates) == 1, chosen.conversation
         return chosen
+
+    async def _pulled(self, missing: Target, wanted: Wanted, progress: Progress, *, is_streamed: bool) -> Plan:
+        """The plan once the model is there. A stream, which says how far that is, has all the time that it takes."""
+        puller, limit = self.fleet.puller, self.fleet.totals.get(missing.backend)
+        assert puller is not None
+
+        def tell(waiting: str) -> None:
+            progress.waiting = waiting
+
+        await puller.fetch(missing.backend, missing.model, tell=tell, within_s=None if is_streamed else limit)
+        progress.waiting = ""
+        chosen = self._planned(wanted, progress, now=asyncio.get_running_loop().time())
+        progress.reason = f"{chosen.reason}, pulled first"
+        return replace(chosen, reason=progress.reason)
 
     async def _attempts(self, errand: Errand[T], progress: Progress) -> T:
         course = errand.course

@@ -8,9 +8,12 @@ from random import random
 from typing import Protocol
 
 from router.canonical.adapter import Adapter
+from router.errors import UnknownModel
 from router.relay.epochs import Epoch, Epochs
 from router.routing.catalog import Catalog, Target
+from router.routing.choice import Scene
 from router.routing.health import Health
+from router.routing.missing import PULL, pulled_first, to_pull
 from router.routing.plan import Experience, Plan, plan
 from router.routing.wanted import Wanted
 from router.usage.record import RequestRecord
@@ -23,6 +26,14 @@ class Processes(Protocol):
 
     def use(self, name: str, tell: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
         """Holds a backend that is ready, started if it has to be; `tell` is told meanwhile what is waited for."""
+        ...
+
+
+class Puller(Protocol):
+    """Whoever has models fetched that nobody has."""
+
+    async def fetch(self, backend: str, model: str, *, tell: Callable[[str], None], within_s: float | None) -> None:
+        """Returns when the model is there; `tell` is told meanwhile what is waited for. Raises RouterError."""
         ...
 
 
@@ -57,14 +68,31 @@ class Fleet:
     """Backends that nobody configured: places where one may turn up."""
     experience: Experience = field(default_factory=Experience)
     processes: Processes | None = None
+    puller: Puller | None = None
     leaving: dict[str, Adapter] = field(default_factory=dict[str, Adapter])
     """The ways to removed backends, for the requests that are still under way there."""
     changes: int = 0
     _epochs: Epochs = field(default_factory=Epochs)
 
     def plan(self, wanted: Wanted, *, now: float) -> Plan:
-        """Who may serve a request, in which order; see `router.routing.plan`."""
-        return plan(wanted, self.catalog, self.health, now=now, random=random, experience=self.experience)
+        """Who may serve a request, in which order, and what has to be pulled first; see `router.routing.plan`."""
+        chosen: Plan | None = None
+        try:
+            chosen = plan(wanted, self.catalog, self.health, now=now, random=random, experience=self.experience)
+        except UnknownModel:
+            if (missing := self._missing(wanted, None, now=now)) is None:
+                raise
+        else:
+            if (missing := self._missing(wanted, chosen, now=now)) is None:
+                return chosen
+        return pulled_first(missing, chosen)
+
+    def _missing(self, wanted: Wanted, chosen: Plan | None, *, now: float) -> Target | None:
+        if self.catalog.on_missing != PULL or self.puller is None:
+            return None
+        scene = Scene(self.catalog, self.health, now, wanted.caller.local_only, wanted.caller.user_id)
+        able = [name for name, adapter in self.adapters.items() if adapter.manages]
+        return to_pull(wanted, scene, able, chosen=chosen)
 
     def learn(self, record: RequestRecord) -> None:
         """A sink: how fast a backend wrote. How soon it began is noted when it does, without the time in line."""

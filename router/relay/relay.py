@@ -12,7 +12,7 @@ from router.canonical.adapter import Vectors
 from router.canonical.auxiliary import AuxiliaryAnswer, AuxiliaryRequest
 from router.canonical.completion import CompletionRequest
 from router.canonical.request import ChatRequest, EmbedRequest
-from router.errors import RouterError
+from router.errors import RouterError, UnknownModel
 from router.relay.answer import Answer
 from router.relay.attempts import Attempts, Tracing
 from router.relay.chat import Chat
@@ -63,6 +63,8 @@ class Relay:
         Raises RouterError where planning would make the request fail.
         """
         chosen = self.fleet.plan(wanted, now=asyncio.get_running_loop().time())
+        if chosen.pull is not None:
+            raise UnknownModel(f"nobody has the model '{wanted.model[:200]}' yet", param="model")
         progress.reason = chosen.reason
         first = chosen.candidates[0]
         progress.backend, progress.model = first.target.backend, first.target.model

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from msgspec import Struct
 
@@ -9,6 +10,8 @@ from router.canonical.caller import Priority
 from router.canonical.models import canonical_name
 from router.canonical.private import private_name
 from router.canonical.request import Profile
+
+OnMissing = Literal["error", "default", "pull"]
 
 
 class Target(Struct, frozen=True, gc=False):
@@ -54,7 +57,8 @@ _PLAIN = Terms()
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Backends by name (in the order of the file), aliases by name, tasks, and the default.
+    """Backends by name (in the order of the file), aliases by name, tasks, the default, and what becomes of a request
+    for a model that nobody has.
 
     `owners` are the ids of users by the private backends that they alone may see and use; no alias leads there.
     `selected` are models that people selected, by their backends.
@@ -64,6 +68,7 @@ class Catalog:
     aliases: Mapping[str, Alias] = field(default_factory=dict[str, Alias])
     tasks: Mapping[str, str] = field(default_factory=dict[str, str])
     default_model: str | None = None
+    on_missing: OnMissing = "default"
     terms: Mapping[str, Terms] = field(default_factory=dict[str, Terms])
     owners: Mapping[str, str] = field(default_factory=dict[str, str])
     selected: Mapping[str, str] = field(default_factory=dict[str, str])

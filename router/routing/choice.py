@@ -76,7 +76,7 @@ def choose(wanted: Wanted, scene: Scene) -> Choice:
         return found
     if wanted.task:
         return by_task(wanted.task, scene)
-    if scene.catalog.default_model is not None:
+    if scene.catalog.default_model is not None and scene.catalog.on_missing == "default":
         return _default(wanted.model, scene)
     raise _unknown(wanted.model, scene)
 

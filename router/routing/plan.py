@@ -43,7 +43,7 @@ class Plan(Struct, frozen=True):
 
     `chosen_by` says in a few words how the model was found, `reason` also why the first candidate is the first.
     `alias` is the one that led to them, if one did. `pooled` candidates are equals that were scored. `conversation` is
-    what the one that serves is remembered by.
+    what the one that serves is remembered by. `pull` is what has to be fetched before anybody is asked.
     """
 
     candidates: tuple[Candidate, ...]
@@ -53,6 +53,7 @@ class Plan(Struct, frozen=True):
     pooled: bool = False
     conversation: int | None = None
     alias: Alias | None = None
+    pull: Target | None = None
 
 
 def _nobody_waits(_: str) -> int:

@@ -66,7 +66,14 @@ class RoutingSettings(Section):
     """Where a request goes that names no alias."""
 
     default_model: str | None = Field(
-        default=None, description="Alias or `backend/model` for a model nobody knows. Absent: 404 model_not_found."
+        default=None,
+        description="Alias or `backend/model` for `auto`, and for a model nobody knows. Absent: 404 model_not_found.",
+    )
+    on_missing_model: Literal["error", "default", "pull"] = Field(
+        default="default",
+        description="A request for a model that nobody has: `default` goes to `default_model`, if there is one; "
+        "`error` is a 404 even then; `pull` has an Ollama fetch the model while the request waits, which lets whoever "
+        "may use all models fill a disk.",
     )
     tasks: dict[str, str] = Field(
         default_factory=dict, description="Task name to alias or `backend/model`, for `model: task:NAME`."

@@ -68,11 +68,11 @@ def _route(path: str, endpoint: Endpoint) -> HTTPRouteHandler:
     return route
 
 
-def whole(body: bytes, more: RawHeaders) -> ASGIApp:
+def whole(body: bytes, more: RawHeaders, *, status: int = 200) -> ASGIApp:
     """A response that is already there."""
 
     async def answer(_: Scope, __: Receive, send: Send) -> None:
-        await send_whole(send, body, more)
+        await send_whole(send, body, more, status=status)
 
     return answer
 

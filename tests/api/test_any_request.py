@@ -44,6 +44,7 @@ def asked_by_the_hundred(document, url, headers, mode) -> list[str]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # the router does, in this very process
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("who", ["admin", "ada"])
 async def test_no_request_makes_a_server_error_and_every_answer_is_as_described(office: Office, who, mode):

@@ -103,6 +103,14 @@ ROWS: Mapping[tuple[str, str], tuple[str, Any]] = {
     ("POST", "/api/backends/{backend_id}/test"): (ADMIN, None),
     ("GET", "/api/backends/{backend_id}/models"): (ADMIN, None),
     ("POST", "/api/backends/{backend_id}/select-model"): (ADMIN, {"model": "m"}),
+    ("POST", "/api/backends/{backend_id}/models/pull"): (ADMIN, {"model": "m"}),
+    ("GET", "/api/backends/{backend_id}/models/{name}"): (ADMIN, None),
+    ("POST", "/api/backends/{backend_id}/models/{name}"): (ADMIN, {}),
+    ("DELETE", "/api/backends/{backend_id}/models/{name}"): (ADMIN, None),
+    ("GET", "/api/backends/{backend_id}/ps"): (ADMIN, None),
+    ("GET", "/api/pulls"): (ADMIN, None),
+    ("GET", "/api/pulls/{pull_id}"): (ADMIN, None),
+    ("DELETE", "/api/pulls/{pull_id}"): (ADMIN, None),
     ("GET", "/api/me/backends"): (OWN, None),
     ("POST", "/api/me/backends"): (OWN, NEW_BACKEND),
     ("GET", "/api/me/backends/status"): (OWN, None),
@@ -130,7 +138,8 @@ ROWS: Mapping[tuple[str, str], tuple[str, Any]] = {
     ("GET", "/api/usage"): (OWN_OR_ALL, None),
 }
 NOTHING = dict.fromkeys(
-    ("model_id", "name", "path", "backend_id", "user_id", "key_id", "entry_id", "response_id", "digest"), "thing_0"
+    ("model_id", "name", "path", "backend_id", "user_id", "key_id", "entry_id", "response_id", "digest", "pull_id"),
+    "thing_0",
 )
 """Ids of what is not there: whoever gets past the door changes nothing for those who ask later."""
 

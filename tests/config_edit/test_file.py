@@ -7,8 +7,9 @@ import pytest
 
 from router.config import ConfigError
 from router.config_edit import EditRefused
-from router.config_edit.changes import remove_backend, set_default_model, set_main, update_backend
-from router.config_edit.file import edit_file
+from router.config_edit.changes import remove_backend, set_default_model, update_backend
+from router.config_edit.file import diff, edit_file
+from router.config_edit.main_model import set_main
 
 TEXT = """\
 backends:
@@ -47,6 +48,29 @@ def test_keys_are_not_in_the_diff(file):
     assert "+    api_key: [hidden]" in done.diff
     assert "sk-planted-9999" in file.read_text()
     assert "sk-planted" not in done.diff
+
+
+def test_keys_in_a_list_are_hidden_and_other_lists_are_not():
+    text = """\
+auth:
+  api_keys:
+    - sk-planted-1
+    - {key: sk-planted-2, name: nightly, models: [coder]}
+    - "${KEY}"
+    - >-
+      sk-planted
+      folded
+models:
+  coder:
+    targets:
+      - desk/m
+"""
+    after = text.replace("- sk-planted-1", "- sk-planted-3").replace("folded", "creased").replace("desk/m", "desk/n")
+    told = diff(text, after + "routing: {default_model: coder}\n", name="x")
+    assert ("planted" in told, "folded" in told, "creased" in told) == (False, False, False)
+    shown = ["-    - [hidden]", "+    - [hidden]", '     - "${KEY}"', "-      - desk/m", "+      - desk/n"]
+    assert set(shown) < set(told.splitlines())
+    assert "default_model: coder" in told
 
 
 def test_no_change_writes_nothing(file):

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from router.config_edit import EditRefused
 from router.config_edit.changes import (
     add_backend,
-    default_model,
     literal,
     remove_alias,
     remove_backend,
     select_model,
     set_alias,
     set_default_model,
-    set_main,
     update_backend,
 )
 from router.config_edit.rewrite import plain, rewritten
@@ -111,22 +109,6 @@ def test_the_first_entry_is_written_on_lines_of_its_own(empty):
     assert after.endswith("  a:\n    type: ollama\n    url: a\n")
     assert after.count("backends:") == 1
     assert ("#" in after) == ("#" in empty)
-
-
-def test_main_makes_alias_and_default_and_says_why():
-    after = edited(HOME, set_main("desk", "qwen3:8b"))
-    why = "# qwen3:8b on desk: where requests go that name no other model"
-    alias = f"  {why}\n  qwen3:8b:\n    targets: [desk/qwen3:8b]\n"
-    assert after == HOME.replace("  # The end.\n", f"{alias}  # The end.\n\nrouting:\n  default_model: qwen3:8b\n")
-    assert edited(after, set_main("desk", "qwen3:8b")) == after
-    assert default_model(plain(after)) == "qwen3:8b"
-
-
-def test_main_puts_the_model_first_in_an_alias_that_is_there():
-    after = edited(HOME, set_main("lab", "qwen3", alias="chat"))
-    assert '["lab/qwen3", desk/llama3.2]' in after
-    with pytest.raises(EditRefused, match="no backend"):
-        set_main("nobody", "m")(plain(HOME))
 
 
 def test_windows_line_ends_stay():

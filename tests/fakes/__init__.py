@@ -5,6 +5,7 @@ from tests.fakes.faults import Faults
 from tests.fakes.journal import Recorded
 from tests.fakes.persona import FakeModel, Flavour
 from tests.fakes.process import FakeProcess
+from tests.fakes.registry import Registry
 from tests.fakes.scripts import Scripted
 
-__all__ = ["FakeBackend", "FakeModel", "FakeProcess", "Faults", "Flavour", "Recorded", "Scripted"]
+__all__ = ["FakeBackend", "FakeModel", "FakeProcess", "Faults", "Flavour", "Recorded", "Registry", "Scripted"]

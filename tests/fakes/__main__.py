@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.fakes.backend import FakeBackend
 from tests.fakes.persona import FakeModel
+from tests.fakes.registry import Registry
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,6 +21,10 @@ async def serve(options: argparse.Namespace) -> None:
     fake = FakeBackend(models, flavour=options.kind, reply=options.reply, port=options.port)
     fake.thinking = options.thinking
     fake.load_s = options.load_seconds
+    if options.registry:
+        fake.registry = Registry(
+            dict(map(_sizes, options.registry)), chunk=options.chunk, pause_s=options.chunk_seconds
+        )
     if options.answered:
         fake.answered = _noting(options.answered)
     over = asyncio.Event()
@@ -39,6 +44,11 @@ def _model(text: str, cold: Sequence[str]) -> FakeModel:
     return FakeModel(name, able, loaded=name not in cold)
 
 
+def _sizes(text: str) -> tuple[str, list[int]]:
+    name, _, sizes = text.rpartition("=")
+    return name, [int(size) for size in sizes.split(",")]
+
+
 def _noting(path: Path) -> Callable[[str], None]:
     """Writes at once, so that what was noted outlives `kill -9`."""
 
@@ -56,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", action="append", default=[], metavar="NAME[=CAPABILITY,...]")
     parser.add_argument("--cold", action="append", default=[], metavar="NAME", help="a model that is not loaded")
     parser.add_argument("--load-seconds", type=float, default=0.0, help="how long an Ollama takes to load one")
+    parser.add_argument("--registry", action="append", default=[], metavar="NAME=BYTES[,BYTES...]", help="to be pulled")
+    parser.add_argument("--chunk", type=int, default=100, help="bytes of a layer that come at once")
+    parser.add_argument("--chunk-seconds", type=float, default=0.0, help="how long they take")
     parser.add_argument("--answered", type=Path, metavar="FILE", help="where to note what was answered to its end")
     parser.add_argument("--reply", default="Hello from the fake.")
     parser.add_argument("--thinking", help="reasoning text that comes before the reply")

@@ -15,6 +15,7 @@ from tests.fakes.faults import NO_FAULTS, FaultDial, Faults, distort
 from tests.fakes.journal import Passage, Recorded
 from tests.fakes.persona import FakeModel, Flavour, Persona
 from tests.fakes.refusal import Refusal
+from tests.fakes.registry import Registry
 from tests.fakes.scripts import ScriptBook, Scripted
 from tests.fakes.sending import never, send
 
@@ -42,6 +43,8 @@ class FakeBackend(Persona):
         self._loading = asyncio.Lock()
         self.answered: Callable[[str], None] = lambda _: None
         """Told the last message of every request that was answered to its end."""
+        self.registry: Registry | None = None
+        """Where an Ollama pulls from; without one, every model is there at once."""
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
 
@@ -167,6 +170,8 @@ class FakeBackend(Persona):
     async def _answer_work(self, request: web.Request, ask: Ask, *, passage: Passage) -> web.StreamResponse:
         if self.faults.health == "loading":
             return await send(request, refusal.LOADING, passage=passage)
+        if self.registry is not None and ask.path == "/api/pull":
+            return await self.registry.serve(request, ask, self, passage=passage)
         faults = NO_FAULTS if routes.is_management(ask) else self._dial.draw()
         if faults.hang_before_headers:
             await never()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tests.fakes.answer import Answer, sse, whole
@@ -156,7 +157,47 @@ def _as_text(persona: Persona, prompt: Any) -> str:
     return prompt if isinstance(prompt, str) else persona.vocabulary.decode(prompt)
 
 
+def load(persona: Persona, ask: Ask) -> Answer:
+    """A name with "broken" in it never comes to anything."""
+    name = _one_of_several(persona, ask)
+    if next(model.loaded for model in persona.models if model.name == name):
+        raise Refusal(400, "model is already running")
+    persona.coming.add(name)
+    return whole({"success": True})
+
+
+def unload(persona: Persona, ask: Ask) -> Answer:
+    name = _one_of_several(persona, ask)
+    if not next(model.loaded for model in persona.models if model.name == name):
+        raise Refusal(400, "model is not running")
+    persona.models = [replace(model, loaded=model.loaded and model.name != name) for model in persona.models]
+    return whole({"success": True})
+
+
+def _one_of_several(persona: Persona, ask: Ask) -> str:
+    name = json_fields(persona, ask).get("model")
+    if not persona.several or name not in {model.name for model in persona.models}:
+        raise default_refusal(404, "llama_cpp")
+    return str(name)
+
+
+def _statuses(persona: Persona) -> list[dict[str, Any]]:
+    data = []
+    for model in persona.models:
+        fails = "broken" in model.name and model.name in persona.coming
+        value = "loaded" if model.loaded else "loading" if model.name in persona.coming and not fails else "unloaded"
+        data.append(
+            {**_openai(model), "status": {"value": value, **({"failed": True, "exit_code": 1} if fails else {})}}
+        )
+    there = {name for name in persona.coming if "broken" not in name}
+    persona.models = [replace(model, loaded=model.loaded or model.name in there) for model in persona.models]
+    persona.coming -= there
+    return data
+
+
 def models(persona: Persona, ask: Ask) -> Answer:
+    if persona.several:
+        return whole({"object": "list", "data": _statuses(persona)})
     listed = [_native(model) for model in persona.models[:1]]
     data = [_openai(model) for model in persona.models[:1]]
     return whole({"models": listed, "object": "list", "data": data})

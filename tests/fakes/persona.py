@@ -25,10 +25,11 @@ class FakeModel:
     loaded: bool = True
     context_length: int = 4096
     embedding_length: int = 4
+    edition: str = ""
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.name.encode()).hexdigest()
+        return hashlib.sha256(f"{self.name}{self.edition}".encode()).hexdigest()
 
     @property
     def family(self) -> str:
@@ -75,6 +76,10 @@ class Persona:
         self.load_s: float | None = None
         """With a number, ollama keeps one model loaded: another one takes so long first, and is noted in `loads`."""
         self.loads: list[str] = []
+        self.several = False
+        """llama.cpp was started without a model: it has many, and loads them when it is asked to."""
+        self.coming: set[str] = set()
+        """Those of them that are being loaded: the next look finds them so, the one after that loaded."""
         self.blobs: dict[str, bytes] = {}
         self.journal = Journal()
         self.vocabulary = Vocabulary()

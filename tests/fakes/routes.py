@@ -45,6 +45,8 @@ _LLAMA_CPP: Table = {
     ("GET", "/v1/health"): llama_routes.health,
     ("GET", "/props"): llama_routes.props,
     ("GET", "/slots"): llama_routes.slots,
+    ("POST", "/models/load"): llama_routes.load,
+    ("POST", "/models/unload"): llama_routes.unload,
     ("POST", "/tokenize"): llama_routes.tokenize,
     ("POST", "/detokenize"): llama_routes.detokenize,
     ("POST", "/v1/chat/completions/input_tokens"): llama_routes.input_tokens,

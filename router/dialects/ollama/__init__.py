@@ -20,6 +20,7 @@ from router.dialects.ollama.library import (
     render_tags,
     render_version,
 )
+from router.dialects.ollama.manage import PullDecoder, decode_card, render_named
 from router.dialects.ollama.names import GENERATE, NAME, OWN
 from router.dialects.ollama.parse import Keep, parse_chat, parse_embed, parse_generate
 from router.dialects.ollama.request import Rendered, render_embed, render_keep, render_request
@@ -32,8 +33,10 @@ __all__ = [
     "Entry",
     "GenerateEncoder",
     "Keep",
+    "PullDecoder",
     "Rendered",
     "StreamDecoder",
+    "decode_card",
     "decode_embeddings",
     "decode_whole",
     "is_shown",
@@ -49,6 +52,7 @@ __all__ = [
     "render_keep",
     "render_kept",
     "render_loaded",
+    "render_named",
     "render_request",
     "render_shown",
     "render_tags",

@@ -8,18 +8,29 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from router.access.principal import Principal, Scope
+from router.backends.library import Library
 from router.errors import Forbidden, NotFound, StorageUnavailable, Unauthorized
 from router.relay.fleet import Fleet
 from router.storage.live import Storage
 from router.surfaces.admin.backend_reports import BackendDesk
 from router.surfaces.capture import CaptureBook
 from router.surfaces.door import Door
+from router.surfaces.drain import Drain
 from router.surfaces.guard import peer_of
 
 if TYPE_CHECKING:
     from router.storage.stored import Stored
 
 AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What people may do with models, and how those who follow a pull are served."""
+
+    library: Library
+    drain: Drain
+    keepalive_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class Api:
     storage: Storage | None
     captured: CaptureBook | None
     desk: BackendDesk
+    models: Models
 
     @property
     def stored(self) -> "Stored":

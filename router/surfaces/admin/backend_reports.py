@@ -117,7 +117,10 @@ class TestReport(Struct):
 
 
 class ModelReport(Struct):
-    """A model; `size` is bytes, `context` tokens, times are seconds since 1970. None is not known."""
+    """A model; `size` is bytes, `context` tokens, times are seconds since 1970. None is not known.
+
+    `digest` is another when the model is another under its old name.
+    """
 
     name: str
     size: int | None
@@ -130,6 +133,7 @@ class ModelReport(Struct):
     loaded: bool | None
     selected: bool
     last_seen: float | None
+    digest: str | None
 
 
 class AliasReport(Struct):
@@ -238,6 +242,7 @@ def _model_report(desk: BackendDesk, entry: Entry, known: Known) -> ModelReport:
         loaded=loaded if health and health.models else None,
         selected=selected is not None and canonical_name(selected) == canonical_name(info.name),
         last_seen=known.last_seen,
+        digest=info.digest or None,
     )
 
 

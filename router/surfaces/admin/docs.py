@@ -9,7 +9,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from router import __version__
-from router.surfaces.admin import forms
+from router.surfaces.admin import forms, model_forms
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Turnout API</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -73,7 +73,7 @@ class Document(JsonRenderPlugin):
                 operation["responses"] |= _REFUSED
         usage = openapi_schema["paths"]["/api/usage"]["get"]["responses"]["200"]
         usage["content"]["text/csv"] = {"schema": {"type": "string"}}
-        for form in forms.ALL:
+        for form in (*forms.ALL, *model_forms.ALL):
             openapi_schema["components"]["schemas"][form.__name__]["additionalProperties"] = False
         return super().render(request, openapi_schema)  # pyright: ignore[reportUnknownMemberType] (Litestar's own is)
 

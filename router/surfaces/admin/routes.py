@@ -6,6 +6,7 @@ from router.errors import InvalidJSON
 from router.surfaces.admin.api import AnyRequest
 from router.surfaces.admin.backends import AliasesApi, BackendsApi
 from router.surfaces.admin.keys import KeysApi, MeApi
+from router.surfaces.admin.models import ModelsApi, PullsApi
 from router.surfaces.admin.own_backends import OwnBackendsApi
 from router.surfaces.admin.preferences import PreferencesApi
 from router.surfaces.admin.usage import UsageApi
@@ -20,6 +21,8 @@ def api_routes() -> Router:
         route_handlers=[
             BackendsApi,
             AliasesApi,
+            ModelsApi,
+            PullsApi,
             UsersApi,
             KeysApi,
             MeApi,
