@@ -3,8 +3,8 @@
 from tests.fakes.backend import FakeBackend
 from tests.fakes.faults import Faults
 from tests.fakes.journal import Recorded
-from tests.fakes.persona import FakeModel, Flavour
+from tests.fakes.persona import FakeModel, Flavour, ToolUse
 from tests.fakes.process import FakeProcess
 from tests.fakes.scripts import Scripted
 
-__all__ = ["FakeBackend", "FakeModel", "FakeProcess", "Faults", "Flavour", "Recorded", "Scripted"]
+__all__ = ["FakeBackend", "FakeModel", "FakeProcess", "Faults", "Flavour", "Recorded", "Scripted", "ToolUse"]
