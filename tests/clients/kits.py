@@ -1,0 +1,80 @@
+"""Where `just clients` and `just clients-all` put clients, and which versions those are."""
+
+import importlib.metadata
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+HERE = Path(__file__).parent
+_PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)", re.MULTILINE)
+
+
+class Kit(Protocol):
+    """One folder of clients."""
+
+    def path(self) -> Path:
+        """The folder of its commands."""
+        ...
+
+    def installed(self, package: str) -> str | None:
+        """The version that is there."""
+        ...
+
+    def pinned(self, package: str) -> str:
+        """The version that is asked for; raises KeyError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PythonKit:
+    """`.venv` beside a `requirements.txt`."""
+
+    folder: Path
+
+    def path(self) -> Path:
+        return self.folder / ".venv" / "bin"
+
+    def installed(self, package: str) -> str | None:
+        sites = [str(site) for site in self.folder.glob(".venv/lib/python*/site-packages")]
+        found = importlib.metadata.distributions(name=package, path=sites)
+        return next((each.version for each in found), None) if sites else None
+
+    def pinned(self, package: str) -> str:
+        text = (self.folder / "requirements.txt").read_text(encoding="utf-8")
+        return {found["name"]: found["version"] for found in _PINNED.finditer(text)}[package]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKit:
+    """`node_modules` beside a `package.json`."""
+
+    folder: Path
+
+    def path(self) -> Path:
+        return self.folder / "node_modules" / ".bin"
+
+    def installed(self, package: str) -> str | None:
+        about = self.folder / "node_modules" / package / "package.json"
+        return json.loads(about.read_text(encoding="utf-8"))["version"] if about.exists() else None
+
+    def pinned(self, package: str) -> str:
+        return json.loads((self.folder / "package.json").read_text(encoding="utf-8"))["dependencies"][package]
+
+
+PYTHON = PythonKit(HERE / "python")
+
+
+def missing(kit: Kit, package: str) -> str | None:
+    """Why a client cannot be tried here, if it cannot."""
+    installed, pinned = kit.installed(package), kit.pinned(package)
+    if installed is None:
+        return f"{package} is not installed: run `just clients` or `just clients-all`"
+    return None if installed == pinned else f"{package} is {installed}, and {pinned} is pinned: install it anew"
+
+
+def must_be_there(tier: int) -> bool:
+    """Whether a client that is absent is a fault: what `.ci/run` installs must not be skipped there."""
+    return tier == 1 and os.environ.get("CI") == "true"

@@ -1,0 +1,123 @@
+"""What every client plays over every kind of backend, and what has to come of it. All of it is said here once."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from router.connect.guide import PROMPT
+from tests.clients.client import Client
+from tests.clients.running import Transcript
+from tests.fakes import FakeBackend, Faults
+from tests.sdk.stage import Room
+
+REPLY = "Seven green boats sail past the old harbour wall at noon today."
+QUESTION = "What is the weather in Paris? Use your tools."
+ROOM = Room(context=32768, answer=1024, real_context=8192, real_answer=24)
+LONG = "a b c d e f g " * 4500
+"""About 63,000 tokens: twice the window; and 63 kB, which fits the longest word of a command line."""
+BROKE_AT = 5
+WAIT_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One client was asked once; the backend is as it was then."""
+
+    client: Client
+    fake: FakeBackend
+    said: Transcript
+
+    def told(self, text: str) -> list[dict[str, Any]]:
+        """The bodies of the requests that held a text and reached the backend."""
+        return [request.json for request in self.fake.requests if text in request.body.decode(errors="replace")]
+
+    @property
+    def failed(self) -> bool:
+        return self.said.code != 0 or re.search("error|fail|exception", self.said.everything, re.IGNORECASE) is not None
+
+    def __str__(self) -> str:
+        requests = [f"{request.path} {request.body[:300]!r}" for request in self.fake.requests]
+        cut = Transcript(self.said.text[-3000:], self.said.complaints[-3000:], self.said.code)
+        return f"{self.client.name}: {cut}\nthe backend was asked: {requests}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`arrange` sets the backend up; `check` raises AssertionError."""
+
+    name: str
+    title: str
+    prompt: str
+    arrange: Callable[[FakeBackend, Client], None]
+    check: Callable[[Played], None]
+
+
+def _plain(fake: FakeBackend, client: Client) -> None:
+    fake.reply, fake.uses, fake.faults = REPLY, None, Faults()
+
+
+def _answered(played: Played) -> None:
+    assert REPLY in played.said.text, played
+    assert played.told(PROMPT), played
+
+
+def _streamed(played: Played) -> None:
+    _answered(played)
+    asked = played.told(PROMPT)[-1]
+    assert asked.get("stream", played.fake.flavour == "ollama") is True, played
+
+
+def _tool_at_hand(fake: FakeBackend, client: Client) -> None:
+    _plain(fake, client)
+    fake.uses = client.uses
+
+
+def _tool_used(played: Played) -> None:
+    assert REPLY in played.said.text, played
+    assert played.told(played.client.proof), played
+
+
+def _refused(played: Played) -> None:
+    assert "context" in played.said.everything.lower(), played
+    assert REPLY not in played.said.text, played
+    assert not played.told(LONG[:1000]), played
+
+
+def _breaks(fake: FakeBackend, client: Client) -> None:
+    _plain(fake, client)
+    fake.faults = Faults(drop_after=BROKE_AT)
+
+
+def _owned_up(played: Played) -> None:
+    assert played.told(PROMPT), played
+    assert REPLY not in played.said.text, played
+    assert played.said.code is not None, f"it went on trying: {played}"
+    assert played.failed, played
+
+
+def _busy(fake: FakeBackend, client: Client) -> None:
+    _plain(fake, client)
+    fake.faults = Faults(status=429, headers={"Retry-After": str(WAIT_S)}, times=1)
+
+
+def _tried_again(played: Played) -> None:
+    if played.client.tries_again:
+        _answered(played)
+        assert len(played.told(PROMPT)) >= 2, played
+    else:
+        assert re.search("429|rate.?limit|busy|too many", played.said.everything, re.IGNORECASE), played
+
+
+SCENES: Sequence[Scene] = (
+    Scene("chat", "plain chat", PROMPT, _plain, _answered),
+    Scene("stream", "a stream", PROMPT, _plain, _streamed),
+    Scene("tools", "a tool round trip", QUESTION, _tool_at_hand, _tool_used),
+    Scene("long", "a prompt over the context window is refused", LONG, _plain, _refused),
+    Scene("broken", "a stream that breaks is told as such", PROMPT, _breaks, _owned_up),
+    Scene("limited", "a 429 with Retry-After", PROMPT, _busy, _tried_again),
+)
+
+
+def played_by(client: Client) -> Sequence[Scene]:
+    return [scene for scene in SCENES if scene.name not in client.cannot]
