@@ -14,8 +14,8 @@ from tests.sdk.stage import Room
 REPLY = "Seven green boats sail past the old harbour wall at noon today."
 QUESTION = "What is the weather in Paris? Use your tools."
 ROOM = Room(context=32768, answer=1024, real_context=8192, real_answer=24)
-LONG = "a b c d e f g " * 4500
-"""About 63,000 tokens: twice the window; and 63 kB, which fits the longest word of a command line."""
+LONG = "a b c d e f g " * 8500
+"""About 59,500 tokens, and 119 kB: a word of a command line cannot be much longer."""
 BROKE_AT = 5
 WAIT_S = 1
 

@@ -72,7 +72,7 @@ def _real(room: Room) -> Iterator[dict[str, Any]]:
 async def _set_up(real: Mapping[str, Any], room: Room) -> AsyncGenerator[Stage]:
     async with AsyncExitStack() as stack:
         fakes = {
-            kind.name: await stack.enter_async_context(FakeBackend(kind.models(), flavour=kind.flavour))
+            kind.name: await stack.enter_async_context(FakeBackend(kind.models(room.context), flavour=kind.flavour))
             for kind in FAKES
         }
         headers = {"Authorization": f"Bearer {KEY}"}
