@@ -1,9 +1,9 @@
 """Clients that are known to work, and what connects each to a router."""
 
-from router.connect import python
+from router.connect import commands, python
 from router.connect.guide import Guide
 
-GUIDES: tuple[Guide, ...] = (*python.GUIDES,)
+GUIDES: tuple[Guide, ...] = (*python.GUIDES, *commands.GUIDES)
 """In the order in which they are listed."""
 
 

@@ -86,7 +86,7 @@ class Library(Client):
     """
 
     driver: str
-    interpreter: tuple[str, ...] = ("python", str(HERE / "drivers" / "driving.py"))
+    interpreter: tuple[str, ...] = ("python", "-P", str(HERE / "drivers" / "driving.py"))
 
     @contextmanager
     def _started(self, snippet: Snippet, place: Place, around: Surroundings) -> Iterator[Session]:

@@ -102,6 +102,7 @@ class Conversation:
             line = ""
         complaints = self._log.read_text(encoding="utf-8", errors="replace")
         if not line:
+            self._lines.put("")
             return Transcript("", complaints, self._process.poll())
         told = json.loads(line)
         return Transcript(told["text"], told["error"] or "", 1 if told["error"] else 0)
