@@ -54,13 +54,18 @@ soak *options: install
 simulate *options: install
     {{ python }} -m bench.simulate {{ options }}
 
-# Writes what is generated from the settings: config/README.md and the schema.
+# Writes what is generated: config/README.md and the schema from the settings, docs/clients.md from router/connect.
 docs: install
     {{ python }} -m router.config_docs --write
+    {{ python }} -m router.connect
 
 # Tries every feature over every kind of backend and writes the table in README.md.
 conformance: install
     {{ python }} -m pytest -p tests.sdk.publishing tests/sdk/test_features.py
+
+# Tries every client that is installed over every kind of backend and writes the table in README.md.
+works-with: install
+    {{ python }} -m pytest -p tests.clients.publishing tests/clients/test_clients.py
 
 # Looks longer for a body or an answer that breaks the router: so many tries for each kind of backend.
 fuzz tries="20000": install

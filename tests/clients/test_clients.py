@@ -1,8 +1,11 @@
 """Every client plays every scene over every kind of backend, set up as `turnout connect` says."""
 
+from collections.abc import Callable
+
 import pytest
 
 from router import embedded
+from tests.clients import publishing
 from tests.clients.board import Board, Part
 from tests.clients.client import Client
 from tests.clients.each import every
@@ -26,10 +29,13 @@ def there(client: Client) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: "-".join(each.name for each in part))
-def test_a_client_plays_a_scene(part: Part, request: pytest.FixtureRequest) -> None:
+def test_a_client_plays_a_scene(
+    part: Part, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
     there(part[0])
     board: Board = request.getfixturevalue("board")
     board.outcome(*part)
+    record_property(publishing.PROPERTY, "\t".join(each.name for each in part))
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
