@@ -75,7 +75,7 @@ fuzz tries="20000": install
 clients: (_python-clients "tests/clients/python") _node-clients
 
 # Installs the other clients too: those that are large or slow to start.
-clients-all: clients
+clients-all: clients (_python-clients "tests/clients/python-openai2") (_python-clients "tests/clients/python-openai3")
 
 _python-clients folder:
     @test -x {{ folder }}/.venv/bin/python || uv venv --quiet --python ">=3.11" {{ folder }}/.venv
