@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 QUIET: Mapping[str, str] = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "DO_NOT_TRACK": "1", "LANG": "C.UTF-8"}
 START_S = 60.0
 """A client may read tens of MB of its own code on a machine that does other things too."""
+NODE_DRIVING = ("node", str(HERE / "drivers" / "driving.mjs"))
 WEATHER = ToolUse("get_weather", {"city": "Paris"})
 SUN = "12 degrees in Paris"
 
@@ -92,6 +93,7 @@ class Library(Client):
     def _started(self, snippet: Snippet, place: Place, around: Surroundings) -> Iterator[Session]:
         command = [_found(self.interpreter[0], around), *self.interpreter[1:]]
         program = around.folder / snippet.files[-1].path
+        self.kit.lend(around.home)
         with running.conversation([*command, str(HERE / self.driver), str(program), place.model], around) as talking:
             yield _Library(talking)
 
