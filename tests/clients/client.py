@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +40,9 @@ class Client:
     """`name` is that of its guide. `package` in `kit` is whose version counts; it is installed in tier 1 or 2.
 
     `uses` is a tool that it offers, and `proof` what a backend is then told. `cannot` has scenes that it cannot play,
-    each with its reason; a client that does not `try_again` shows a 429 to the person.
+    each with its reason; a client that does not `try_again` shows a 429 to the person, and one that `asks_again` makes
+    good itself what breaks. `everywhere` are the scenes that one which is slow to start plays over every kind; the
+    others it plays over the first.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Client:
     proof: str = SUN
     cannot: Mapping[str, str] = field(default_factory=dict)
     tries_again: bool = True
+    asks_again: bool = False
+    everywhere: Collection[str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
