@@ -66,14 +66,25 @@ conformance: install
 fuzz tries="20000": install
     TURNOUT_FUZZ_EXAMPLES={{ tries }} {{ python }} -m pytest tests/fuzz --timeout 3600 --show-capture no
 
-# Installs the clients that the tests drive and that are no Python packages.
-clients:
-    cd tests/sdk/node && npm install --no-audit --no-fund --no-package-lock
+# Installs the clients that CI drives, beside our own packages.
+clients: (_python-clients "tests/clients/python") _node-clients
 
-# Installs the command `llm` with its plugin for Ollama, for the tests, beside our own packages: those leave it out.
-llm:
-    uv venv --quiet --clear tests/sdk/llm/.venv
-    uv pip install --quiet --no-config --python tests/sdk/llm/.venv --requirement tests/sdk/llm/requirements.txt
+# Installs the other clients too: those that are large or slow to start.
+clients-all: clients
+
+_python-clients folder:
+    @test -x {{ folder }}/.venv/bin/python || uv venv --quiet --python ">=3.11" {{ folder }}/.venv
+    @uv pip sync --quiet --no-config --python {{ folder }}/.venv --require-hashes {{ folder }}/requirements.txt
+
+_node-clients:
+    @if command -v npm >/dev/null; then cd tests/sdk/node && npm install --no-audit --no-fund --no-package-lock; \
+        else echo "there is no npm: clients for Node.js are left out" >&2; fi
+
+# Pins what tests/clients/*/requirements.in ask for, with hashes and without addresses.
+clients-lock:
+    @for asked in tests/clients/*/requirements.in; do \
+        uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+            --no-emit-index-url "$asked" --output-file "${asked%.in}.txt"; done
 
 # Pins the newest versions that pyproject.toml allows, with hashes and without addresses.
 lock:

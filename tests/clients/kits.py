@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,10 @@ class Kit(Protocol):
 
     def path(self) -> Path:
         """The folder of its commands."""
+        ...
+
+    def can_be_installed(self) -> bool:
+        """Whether this machine has what such clients run on."""
         ...
 
     def installed(self, package: str) -> str | None:
@@ -41,6 +46,9 @@ class PythonKit:
     def path(self) -> Path:
         return self.folder / ".venv" / "bin"
 
+    def can_be_installed(self) -> bool:
+        return True
+
     def installed(self, package: str) -> str | None:
         sites = [str(site) for site in self.folder.glob(".venv/lib/python*/site-packages")]
         found = importlib.metadata.distributions(name=package, path=sites)
@@ -62,6 +70,9 @@ class NodeKit:
 
     def path(self) -> Path:
         return self.folder / "node_modules" / ".bin"
+
+    def can_be_installed(self) -> bool:
+        return shutil.which("node") is not None and shutil.which("npm") is not None
 
     def installed(self, package: str) -> str | None:
         about = self.folder / "node_modules" / package / "package.json"
@@ -87,6 +98,6 @@ def missing(kit: Kit, package: str) -> str | None:
     return None if installed == pinned else f"{package} is {installed}, and {pinned} is pinned: install it anew"
 
 
-def must_be_there(tier: int) -> bool:
+def must_be_there(kit: Kit, tier: int) -> bool:
     """Whether a client that is absent is a fault: what `.ci/run` installs must not be skipped there."""
-    return tier == 1 and os.environ.get("CI") == "true"
+    return tier == 1 and os.environ.get("CI") == "true" and kit.can_be_installed()

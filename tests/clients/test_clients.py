@@ -20,7 +20,7 @@ def there(client: Client) -> None:
     """Skips what is not installed here, or fails."""
     if (reason := client.missing()) is None:
         return
-    if must_be_there(client.tier):
+    if must_be_there(client.kit, client.tier):
         pytest.fail(reason)
     pytest.skip(reason)
 
