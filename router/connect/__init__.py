@@ -1,9 +1,9 @@
 """Clients that are known to work, and what connects each to a router."""
 
-from router.connect import commands, python
+from router.connect import assistants, commands, javascript, python
 from router.connect.guide import Guide
 
-GUIDES: tuple[Guide, ...] = (*python.GUIDES, *commands.GUIDES)
+GUIDES: tuple[Guide, ...] = (*python.GUIDES, *javascript.GUIDES, *commands.GUIDES, *assistants.GUIDES)
 """In the order in which they are listed."""
 
 

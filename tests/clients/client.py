@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 QUIET: Mapping[str, str] = {"CI": "1", "NO_COLOR": "1", "TERM": "dumb", "DO_NOT_TRACK": "1", "LANG": "C.UTF-8"}
 START_S = 60.0
 """A client may read tens of MB of its own code on a machine that does other things too."""
+NODE_DRIVING = ("node", str(HERE / "drivers" / "driving.mjs"))
 WEATHER = ToolUse("get_weather", {"city": "Paris"})
 SUN = "12 degrees in Paris"
 
@@ -39,7 +40,9 @@ class Client:
     """`name` is that of its guide. `package` in `kit` is whose version counts; it is installed in tier 1 or 2.
 
     `uses` is a tool that it offers, and `proof` what a backend is then told. `cannot` has scenes that it cannot play,
-    each with its reason; a client that does not `try_again` shows a 429 to the person.
+    each with its reason; a client that does not `try_again` shows a 429 to the person, and one that `asks_again` makes
+    good itself what breaks. `everywhere` are the scenes that one which is slow to start plays over every kind; the
+    others it plays over the first.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Client:
     proof: str = SUN
     cannot: Mapping[str, str] = field(default_factory=dict)
     tries_again: bool = True
+    asks_again: bool = False
+    everywhere: Collection[str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -92,6 +97,7 @@ class Library(Client):
     def _started(self, snippet: Snippet, place: Place, around: Surroundings) -> Iterator[Session]:
         command = [_found(self.interpreter[0], around), *self.interpreter[1:]]
         program = around.folder / snippet.files[-1].path
+        self.kit.lend(around.home)
         with running.conversation([*command, str(HERE / self.driver), str(program), place.model], around) as talking:
             yield _Library(talking)
 

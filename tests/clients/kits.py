@@ -32,6 +32,10 @@ class Kit(Protocol):
         """The version that is asked for; raises KeyError."""
         ...
 
+    def lend(self, home: Path) -> None:
+        """Lets programs in a home find its packages."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PythonKit:
@@ -54,6 +58,9 @@ class PythonKit:
         text = (self.folder / "requirements.txt").read_text(encoding="utf-8")
         return {found["name"]: found["version"] for found in _PINNED.finditer(text)}[package]
 
+    def lend(self, home: Path) -> None:
+        """Its own interpreter finds them."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeKit:
@@ -74,8 +81,13 @@ class NodeKit:
     def pinned(self, package: str) -> str:
         return json.loads((self.folder / "package.json").read_text(encoding="utf-8"))["dependencies"][package]
 
+    def lend(self, home: Path) -> None:
+        (home / "node_modules").symlink_to(self.folder / "node_modules")
+
 
 PYTHON = PythonKit(HERE / "python")
+NODE = NodeKit(HERE / "node")
+NODE_ALL = NodeKit(HERE / "node_all")
 
 
 def missing(kit: Kit, package: str) -> str | None:

@@ -9,6 +9,7 @@ from router.connect.guide import PROMPT
 from tests.clients.client import Client
 from tests.clients.running import Transcript
 from tests.fakes import FakeBackend, Faults
+from tests.sdk.kinds import FAKES, Kind
 from tests.sdk.stage import Room
 
 REPLY = "Seven green boats sail past the old harbour wall at noon today."
@@ -85,11 +86,15 @@ def _refused(played: Played) -> None:
 
 
 def _breaks(fake: FakeBackend, client: Client) -> None:
+    """Once only for a client that asks again, some for minutes."""
     _plain(fake, client)
-    fake.faults = Faults(drop_after=BROKE_AT)
+    fake.faults = Faults(drop_after=BROKE_AT, times=1 if client.asks_again else None)
 
 
 def _owned_up(played: Played) -> None:
+    if played.client.asks_again:
+        _tried_again(played)
+        return
     assert played.told(PROMPT), played
     assert REPLY not in played.said.text, played
     assert played.said.code is not None, f"it went on trying: {played}"
@@ -119,5 +124,7 @@ SCENES: Sequence[Scene] = (
 )
 
 
-def played_by(client: Client) -> Sequence[Scene]:
-    return [scene for scene in SCENES if scene.name not in client.cannot]
+def played_by(client: Client, kind: Kind) -> Sequence[Scene]:
+    """Over this kind."""
+    wanted = client.everywhere if client.everywhere is not None and kind is not FAKES[0] else [s.name for s in SCENES]
+    return [scene for scene in SCENES if scene.name in wanted and scene.name not in client.cannot]

@@ -14,7 +14,7 @@ from tests.clients.scenes import played_by
 from tests.sdk.kinds import FAKES
 
 CLIENTS = every()
-PARTS: list[Part] = [(client, kind, scene) for client in CLIENTS for kind in FAKES for scene in played_by(client)]
+PARTS: list[Part] = [(client, kind, scene) for client in CLIENTS for kind in FAKES for scene in played_by(client, kind)]
 
 pytestmark = pytest.mark.timeout(400)
 
