@@ -70,10 +70,78 @@ model = OpenAIChatModel(@MODEL@, provider=provider)
 print(Agent(model).run_sync("Say hello").output)
 """)
 
+_INSTRUCTOR = _python("""
+import os
+
+import instructor
+from openai import OpenAI
+from pydantic import BaseModel
+
+client = instructor.from_openai(OpenAI(base_url=@V1@, api_key=os.environ.get("TURNOUT_API_KEY", "unused")))
+
+
+class Greeting(BaseModel):
+    text: str
+
+
+messages = [{"role": "user", "content": "Say hello"}]
+print(client.chat.completions.create(model=@MODEL@, messages=messages, response_model=Greeting).text)
+""")
+
+_AGENTS = _python("""
+import os
+
+from agents import Agent, OpenAIChatCompletionsModel, Runner, set_tracing_disabled
+from openai import AsyncOpenAI
+
+set_tracing_disabled(True)
+client = AsyncOpenAI(base_url=@V1@, api_key=os.environ.get("TURNOUT_API_KEY", "unused"))
+model = OpenAIChatCompletionsModel(model=@MODEL@, openai_client=client)
+
+print(Runner.run_sync(Agent("Greeter", model=model), "Say hello").final_output)
+""")
+
+_LITELLM = _python("""
+import os
+
+import litellm
+
+connection = {
+    "model": "openai/" + @MODEL@,
+    "api_base": @V1@,
+    "api_key": os.environ.get("TURNOUT_API_KEY", "unused"),
+}
+
+answer = litellm.completion(**connection, messages=[{"role": "user", "content": "Say hello"}])
+print(answer.choices[0].message.content)
+""")
+
+_LLAMA_INDEX = _python("""
+import os
+
+from llama_index.core.llms import ChatMessage
+from llama_index.llms.openai_like import OpenAILike
+
+llm = OpenAILike(
+    model=@MODEL@,
+    api_base=@V1@,
+    api_key=os.environ.get("TURNOUT_API_KEY", "unused"),
+    is_chat_model=True,
+    is_function_calling_model=True,
+    context_window=32768,
+)
+
+print(llm.chat([ChatMessage(role="user", content="Say hello")]).message.content)
+""")
+
 GUIDES = (
     Guide("openai-python", "OpenAI SDK for Python", CHAT, "pip install openai", _OPENAI),
     Guide("anthropic-python", "Anthropic SDK for Python", "/v1/messages", "pip install anthropic", _ANTHROPIC),
     Guide("ollama-python", "Ollama for Python", "/api/chat", "pip install ollama", _OLLAMA),
     Guide("langchain-openai", "LangChain for Python", CHAT, "pip install langchain-openai", _LANGCHAIN),
     Guide("pydantic-ai", "Pydantic AI", CHAT, "pip install 'pydantic-ai-slim[openai]'", _PYDANTIC_AI),
+    Guide("instructor", "Instructor", CHAT, "pip install instructor", _INSTRUCTOR),
+    Guide("openai-agents", "OpenAI Agents SDK", CHAT, "pip install openai-agents", _AGENTS),
+    Guide("litellm", "LiteLLM (the library)", CHAT, "pip install litellm", _LITELLM),
+    Guide("llama-index", "LlamaIndex", CHAT, "pip install llama-index-llms-openai-like", _LLAMA_INDEX),
 )

@@ -86,6 +86,8 @@ class NodeKit:
 
 
 PYTHON = PythonKit(HERE / "python")
+OPENAI_2 = PythonKit(HERE / "python-openai2")
+OPENAI_3 = PythonKit(HERE / "python-openai3")
 NODE = NodeKit(HERE / "node")
 NODE_ALL = NodeKit(HERE / "node_all")
 

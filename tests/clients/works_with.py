@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tests.clients.client import Client
-from tests.clients.scenes import SCENES, played_by
+from tests.clients.scenes import SCENES, playable
 from tests.readme import Part, table
 from tests.sdk.kinds import FAKES
 
@@ -60,8 +60,8 @@ def complaints(clients: Sequence[Client]) -> Sequence[str]:
         version, cells = _tried(published().get(client.guide.title, ()))
         if version != client.kit.pinned(client.package):
             wrong.append(f"{client.name} was tried as {version or 'nothing'}")
-        if set(cells) != {cell(len(played_by(client)))}:
-            wrong.append(f"{client.name} plays {len(played_by(client))} scenes, not {', '.join(cells)}")
+        if set(cells) != {cell(len(playable(client)))}:
+            wrong.append(f"{client.name} plays {len(playable(client))} scenes, not {', '.join(cells)}")
     return wrong
 
 
