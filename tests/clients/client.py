@@ -41,8 +41,9 @@ class Client:
 
     `uses` is a tool that it offers, and `proof` what a backend is then told. `cannot` has scenes that it cannot play,
     each with its reason; a client that does not `try_again` shows a 429 to the person, and one that `asks_again` makes
-    good itself what breaks. `everywhere` are the scenes that one which is slow to start plays over every kind; the
-    others it plays over the first.
+    good itself what breaks. `answers_by` is a tool as whose argument `text` it wants every answer, `deaf` why it cannot
+    ask a tiny real model. `everywhere` are the scenes that one which is slow to start plays over every kind; the others
+    it plays over the first.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Client:
     cannot: Mapping[str, str] = field(default_factory=dict)
     tries_again: bool = True
     asks_again: bool = False
+    answers_by: str | None = None
+    deaf: str | None = None
     everywhere: Collection[str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 

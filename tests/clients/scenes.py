@@ -9,7 +9,7 @@ from typing import Any
 from router.connect.guide import PROMPT
 from tests.clients.client import Client
 from tests.clients.running import Transcript
-from tests.fakes import FakeBackend, Faults
+from tests.fakes import FakeBackend, Faults, ToolUse
 from tests.sdk.kinds import FAKES, Kind
 from tests.sdk.stage import Room
 
@@ -56,7 +56,8 @@ class Scene:
 
 
 def _plain(fake: FakeBackend, client: Client) -> None:
-    fake.reply, fake.uses, fake.faults = REPLY, None, Faults()
+    fake.reply, fake.faults = REPLY, Faults()
+    fake.uses = ToolUse(client.answers_by, {"text": REPLY}) if client.answers_by else None
 
 
 def _answered(played: Played) -> None:

@@ -37,7 +37,7 @@ class FakeModel:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A tool that is called, and with what."""
+    """A tool that is called, and with what; `name` may be the end of its name."""
 
     name: str
     arguments: Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tests.fakes.persona import Persona, ToolUse
@@ -31,7 +31,7 @@ class Reply:
         if self.arguments == TOOL_ARGUMENTS:
             return usual
         text = json.dumps(self.arguments)
-        return (text[:3], text[3:])
+        return [text[at : at + 5] for at in range(0, len(text), 5)]
 
 
 def reply_to(persona: Persona, body: Mapping[str, Any], *, think: bool, limit: int | None) -> Reply:
@@ -83,8 +83,11 @@ def _tool_to_use(
     """
     offered = [str(tool["function"]["name"]) for tool in tools if "function" in tool]
     if persona.uses is not None:
-        done = any(message.get("role") == "tool" for message in messages)
-        return None if done or persona.uses.name not in offered else persona.uses
+        if any(message.get("role") == "tool" for message in messages):
+            return None
+        wanted = persona.uses.name
+        named = wanted if wanted in offered else next((name for name in offered if name.endswith(wanted)), None)
+        return replace(persona.uses, name=named) if named else None
     for message in reversed(messages):
         if message.get("role") == "tool" or not offered:
             return None
