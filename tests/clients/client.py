@@ -39,10 +39,10 @@ class Session(Protocol):
 class Client:
     """`name` is that of its guide. `package` in `kit` is whose version counts; it is installed in tier 1 or 2.
 
-    `uses` is a tool that it offers, and `proof` what a backend is then told. `cannot` has scenes that it cannot play,
-    each with its reason; a client that does not `try_again` shows a 429 to the person, and one that `asks_again` makes
-    good itself what breaks. `everywhere` are the scenes that one which is slow to start plays over every kind; the
-    others it plays over the first.
+    `uses` is a tool that it offers, and `proof` what a backend is then told. `cannot` has scenes that it cannot play
+    (`real`: over a real model), each with its reason. A client that does not `try_again` shows a 429 to the person,
+    and one that `asks_again` makes good itself what breaks. `everywhere` are the scenes that one which is slow to
+    start plays over every kind; the others it plays over the first.
     """
 
     name: str
@@ -107,7 +107,8 @@ class _Library:
     talking: Conversation
 
     def play(self, scene: str, prompt: str) -> Transcript:
-        return self.talking.ask({"scene": scene, "prompt": prompt}, deadline_s=START_S)
+        known = "chat" if scene == "real" else scene
+        return self.talking.ask({"scene": known, "prompt": prompt}, deadline_s=START_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,7 @@ class NodeKit:
 
 
 PYTHON = PythonKit(HERE / "python")
+NODE_SDKS = NodeKit(HERE.parent / "sdk" / "node")
 NODE = NodeKit(HERE / "node")
 NODE_ALL = NodeKit(HERE / "node_all")
 
