@@ -83,7 +83,8 @@ _python-clients folder:
     @uv pip sync --quiet --no-config --python {{ folder }}/.venv --require-hashes {{ folder }}/requirements.txt
 
 _node-clients folder:
-    @if command -v npm >/dev/null; then cd {{ folder }} && npm install --silent --no-audit --no-fund --no-package-lock; \
+    @if command -v npm >/dev/null; then \
+        cd {{ folder }} && npm install --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel error; \
         else echo "there is no npm: clients for Node.js are left out" >&2; fi
 
 # Pins what tests/clients/*/requirements.in ask for, with hashes and without addresses.

@@ -70,7 +70,7 @@ class Board:
     def real_answer(self, client: Client) -> str:
         """What it prints of the real model's answer."""
         with self.session(client, REAL) as session:
-            said = session.play("chat", PROMPT)
+            said = session.play("real", PROMPT)
         assert said.code == 0, said
         return said.text
 

@@ -39,11 +39,11 @@ class Session(Protocol):
 class Client:
     """`name` is that of its guide. `package` in `kit` is whose version counts; it is installed in tier 1 or 2.
 
-    `uses` is a tool that it offers, and `proof` what a backend is then told. `cannot` has scenes that it cannot play,
-    each with its reason; a client that does not `try_again` shows a 429 to the person, and one that `asks_again` makes
-    good itself what breaks. `answers_by` is a tool as whose argument `text` it wants every answer, `deaf` why it cannot
-    ask a tiny real model. `everywhere` are the scenes that one which is slow to start plays over every kind; the others
-    it plays over the first.
+    `uses` is a tool that it offers, and `proof` what a backend is then told. `cannot` has scenes that it cannot play
+    (`real`: over a real model), each with its reason. A client that does not `try_again` shows a 429 to the person,
+    and one that `asks_again` makes good itself what breaks. `answers_by` is a tool as whose argument `text` it wants
+    every answer. `everywhere` are the scenes that one which is slow to start plays over every kind; the others it plays
+    over the first.
     """
 
     name: str
@@ -56,7 +56,6 @@ class Client:
     tries_again: bool = True
     asks_again: bool = False
     answers_by: str | None = None
-    deaf: str | None = None
     everywhere: Collection[str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,7 +109,8 @@ class _Library:
     talking: Conversation
 
     def play(self, scene: str, prompt: str) -> Transcript:
-        return self.talking.ask({"scene": scene, "prompt": prompt}, deadline_s=START_S)
+        known = "chat" if scene == "real" else scene
+        return self.talking.ask({"scene": known, "prompt": prompt}, deadline_s=START_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

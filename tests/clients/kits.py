@@ -88,6 +88,7 @@ class NodeKit:
 PYTHON = PythonKit(HERE / "python")
 OPENAI_2 = PythonKit(HERE / "python-openai2")
 OPENAI_3 = PythonKit(HERE / "python-openai3")
+NODE_SDKS = NodeKit(HERE.parent / "sdk" / "node")
 NODE = NodeKit(HERE / "node")
 NODE_ALL = NodeKit(HERE / "node_all")
 

@@ -82,7 +82,7 @@ def _tool_used(played: Played) -> None:
 
 
 def _refused(played: Played) -> None:
-    assert "context" in played.said.everything.lower(), played
+    assert re.search("context|too long", played.said.everything, re.IGNORECASE), played
     assert REPLY not in played.said.text, played
     assert not played.told(LONG[:1000]), played
 

@@ -9,7 +9,7 @@ from tests.readme import Part, table
 from tests.sdk.kinds import FAKES
 
 PART = Part("<!-- clients: written by `just works-with` -->", "<!-- /clients -->")
-HEAD = ("client", "version", "route", *(kind.title for kind in FAKES), "not")
+HEAD = ("client", "version", "route", *(kind.title for kind in FAKES), "what else")
 UNTRIED = "?"
 
 Row = Sequence[str]
@@ -17,11 +17,13 @@ Row = Sequence[str]
 
 def row(client: Client, version: str, cells: Sequence[str]) -> Row:
     """One client, with the version that was tried and what came of it over each kind."""
-    scenes = {scene.name: scene.title for scene in SCENES}
-    lacking = [f"{scenes[name]}: {reason}" for name, reason in client.cannot.items()]
+    scenes = {scene.name: scene.title for scene in SCENES} | {"real": "a tiny real model"}
+    notes = [f"not {scenes[name]}: {reason}" for name, reason in client.cannot.items()]
     if not client.tries_again and "limited" not in client.cannot:
-        lacking.append("leaves it to the person to try again after a 429")
-    return (client.guide.title, version, f"`{client.guide.surface}`", *cells, "; ".join(lacking))
+        notes.append("leaves it to the person to try again after a 429")
+    if client.asks_again and "broken" not in client.cannot:
+        notes.append("asks again by itself when a stream breaks")
+    return (client.guide.title, version, f"`{client.guide.surface}`", *cells, "; ".join(notes))
 
 
 def cell(passed: int) -> str:

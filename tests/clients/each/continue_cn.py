@@ -11,6 +11,7 @@ CLIENT = Program(
     uses=ToolUse("Bash", {"command": "echo red$((40 + 2))fox"}),
     proof="red42fox",
     asks_again=True,
+    cannot={"real": "its tools cannot be left out, and the template of the real model knows none"},
     more={"tools": ("--auto",)},
     environment={"CONTINUE_TELEMETRY_ENABLED": "0", "CONTINUE_ALLOW_ANONYMOUS_TELEMETRY": "0"},
     everywhere=("chat", "tools", "broken"),

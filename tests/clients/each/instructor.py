@@ -10,8 +10,8 @@ CLIENT = Library(
     tier=2,
     driver="drivers/instructor.py",
     answers_by="Greeting",
-    deaf="the tiny model's template has no tools",
     cannot={
+        "real": "the tiny model's template has no tools",
         "tools": "makes every answer a tool call, and sends no result",
         "broken": "Ollama sends a tool call whole, which leaves no middle to break in",
     },

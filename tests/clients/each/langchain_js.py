@@ -8,6 +8,6 @@ CLIENT = Library(
     kit=NODE_ALL,
     package="@langchain/openai",
     tier=2,
-    driver="node_all/langchain.mjs",
+    driver="drivers/langchain.mjs",
     interpreter=NODE_DRIVING,
 )
