@@ -113,6 +113,37 @@ def _opencode(place: Place) -> Snippet:
     return Snippet(("opencode", "run", "Say hello"), {"TURNOUT_API_KEY": KEY}, (file,))
 
 
+def _qwen(place: Place) -> Snippet:
+    environment = {"OPENAI_BASE_URL": f"{place.url}/v1", "OPENAI_API_KEY": KEY, "OPENAI_MODEL": place.model}
+    return Snippet(("qwen", "--auth-type", "openai", "-p", "Say hello"), environment)
+
+
+_CLINE = f"""
+{{
+  "version": 1,
+  "lastUsedProvider": "openai-compatible",
+  "modes": {{}},
+  "providers": {{
+    "openai-compatible": {{
+      "settings": {{
+        "provider": "openai-compatible",
+        "apiKey": "{WRITTEN_KEY}",
+        "model": @MODEL@,
+        "baseUrl": @V1@
+      }},
+      "updatedAt": "2026-11-21T12:00:00.000Z",
+      "tokenSource": "manual"
+    }}
+  }}
+}}
+"""
+
+
+def _cline(place: Place) -> Snippet:
+    file = File("~/.cline/data/settings/providers.json", place.fill(_CLINE).lstrip())
+    return Snippet(("cline", "Say hello"), files=(file,))
+
+
 GUIDES = (
     Guide("copilot", "GitHub Copilot CLI", CHAT, "npm install -g @github/copilot", _copilot),
     Guide(
@@ -134,4 +165,6 @@ GUIDES = (
     Guide("claude-code", "Claude Code", MESSAGES, "npm install -g @anthropic-ai/claude-code", _claude_code),
     Guide("codex", "Codex", RESPONSES, "npm install -g @openai/codex", _codex),
     Guide("opencode", "opencode", CHAT, "npm install -g opencode-ai", _opencode, note=_WINDOW),
+    Guide("qwen-code", "Qwen Code", CHAT, "npm install -g @qwen-code/qwen-code", _qwen),
+    Guide("cline", "Cline CLI", CHAT, "npm install -g cline", _cline, note="`cline auth` writes this file too."),
 )

@@ -127,6 +127,7 @@ class Program(Client):
     @contextmanager
     def _started(self, snippet: Snippet, place: Place, around: Surroundings) -> Iterator[Session]:
         for name, text in self.files.items():
+            (around.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (around.folder / name).write_text(text, encoding="utf-8")
         try:
             yield _Program(self, snippet, around)

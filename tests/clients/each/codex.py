@@ -2,7 +2,10 @@
 
 from tests.clients.client import Program
 from tests.clients.kits import NODE_ALL
+from tests.clients.scenes import SCENES
 from tests.fakes import ToolUse
+
+QUIET = ("-c", "analytics.enabled=false", "-c", "check_for_update_on_startup=false")
 
 CLIENT = Program(
     name="codex",
@@ -13,5 +16,5 @@ CLIENT = Program(
     proof="red42fox",
     asks_again=True,
     cannot={"real": "its tools cannot be left out, and the template of the real model knows none"},
-    more={"tools": ("-s", "danger-full-access")},
+    more={scene.name: QUIET for scene in SCENES} | {"tools": (*QUIET, "-s", "danger-full-access")},
 )
