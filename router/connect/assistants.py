@@ -144,6 +144,11 @@ def _cline(place: Place) -> Snippet:
     return Snippet(("cline", "Say hello"), files=(file,))
 
 
+def _aider(place: Place) -> Snippet:
+    environment = {"OPENAI_API_BASE": f"{place.url}/v1", "OPENAI_API_KEY": KEY}
+    return Snippet(("aider", "--model", f"openai/{place.model}", "--message", "Say hello"), environment)
+
+
 GUIDES = (
     Guide("copilot", "GitHub Copilot CLI", CHAT, "npm install -g @github/copilot", _copilot),
     Guide(
@@ -167,4 +172,5 @@ GUIDES = (
     Guide("opencode", "opencode", CHAT, "npm install -g opencode-ai", _opencode, note=_WINDOW),
     Guide("qwen-code", "Qwen Code", CHAT, "npm install -g @qwen-code/qwen-code", _qwen),
     Guide("cline", "Cline CLI", CHAT, "npm install -g cline", _cline, note="`cline auth` writes this file too."),
+    Guide("aider", "aider", CHAT, "pip install aider-chat", _aider),
 )
