@@ -72,7 +72,8 @@ fuzz tries="20000": install
     TURNOUT_FUZZ_EXAMPLES={{ tries }} {{ python }} -m pytest tests/fuzz --timeout 3600 --show-capture no
 
 # Installs the clients that CI drives, beside our own packages.
-clients: (_python-clients "tests/clients/python") (_node-clients "tests/sdk/node") (_node-clients "tests/clients/node")
+clients: (_python-clients "tests/clients/python") (_node-clients "tests/sdk/node" "--ignore-scripts") \
+        (_node-clients "tests/clients/node" "--ignore-scripts")
 
 # Installs the other clients too: those that are large or slow to start.
 clients-all: clients (_python-clients "tests/clients/python-openai2") (_python-clients "tests/clients/python-openai3") \
@@ -82,9 +83,9 @@ _python-clients folder:
     @test -x {{ folder }}/.venv/bin/python || uv venv --quiet --python ">=3.11" {{ folder }}/.venv
     @uv pip sync --quiet --no-config --python {{ folder }}/.venv --require-hashes {{ folder }}/requirements.txt
 
-_node-clients folder:
+_node-clients folder *options:
     @if command -v npm >/dev/null; then \
-        cd {{ folder }} && npm install --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel error; \
+        cd {{ folder }} && npm install --no-audit --no-fund --no-package-lock --loglevel error {{ options }}; \
         else echo "there is no npm: clients for Node.js are left out" >&2; fi
 
 # Pins what tests/clients/*/requirements.in ask for, with hashes and without addresses.

@@ -120,9 +120,9 @@ SCENES: Sequence[Scene] = (
     Scene("chat", "plain chat", PROMPT, _plain, _answered),
     Scene("stream", "a stream", PROMPT, _plain, _streamed),
     Scene("tools", "a tool round trip", QUESTION, _tool_at_hand, _tool_used),
-    Scene("long", "a prompt over the context window is refused", LONG, _plain, _refused),
-    Scene("broken", "a stream that breaks is told as such", PROMPT, _breaks, _owned_up),
-    Scene("limited", "a 429 with Retry-After", PROMPT, _busy, _tried_again),
+    Scene("long", "an over-long prompt", LONG, _plain, _refused),
+    Scene("broken", "a stream that breaks", PROMPT, _breaks, _owned_up),
+    Scene("limited", "a 429 with `Retry-After`", PROMPT, _busy, _tried_again),
 )
 
 

@@ -17,8 +17,8 @@ Row = Sequence[str]
 
 def row(client: Client, version: str, cells: Sequence[str]) -> Row:
     """One client, with the version that was tried and what came of it over each kind."""
-    scenes = {scene.name: scene.title for scene in SCENES} | {"real": "a tiny real model"}
-    notes = [f"not {scenes[name]}: {reason}" for name, reason in client.cannot.items()]
+    scenes = {scene.name: scene.title for scene in SCENES} | {"real": "the tiny real model"}
+    notes = [f"not tried: {scenes[name]} ({reason})" for name, reason in client.cannot.items()]
     if not client.tries_again and "limited" not in client.cannot:
         notes.append("leaves it to the person to try again after a 429")
     if client.asks_again and "broken" not in client.cannot:

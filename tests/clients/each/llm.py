@@ -12,6 +12,6 @@ MORE: Mapping[str, Sequence[str]] = {"chat": ("--no-stream",), "tools": ("-T", "
 ABOUT: Mapping[str, Any] = {"kit": PYTHON, "more": MORE, "uses": ToolUse("llm_version", {}), "proof": VERSION}
 
 CLIENTS = [
-    Program(name="llm", package="llm", **ABOUT),
-    Program(name="llm-ollama", package="llm-ollama", tries_again=False, **ABOUT),
+    Program(name="llm", package="llm", everywhere=("chat", "tools"), **ABOUT),
+    Program(name="llm-ollama", package="llm-ollama", tries_again=False, everywhere=("stream", "broken"), **ABOUT),
 ]
