@@ -77,10 +77,10 @@ clients: (_python-clients "tests/clients/python") (_node-clients "tests/sdk/node
 
 # Installs the other clients too: those that are large or slow to start.
 clients-all: clients (_python-clients "tests/clients/python-openai2") (_python-clients "tests/clients/python-openai3") \
-        (_node-clients "tests/clients/node_all")
+        (_python-clients "tests/clients/python-aider" ">=3.11,<3.13") (_node-clients "tests/clients/node_all")
 
-_python-clients folder:
-    @test -x {{ folder }}/.venv/bin/python || uv venv --quiet --python ">=3.11" {{ folder }}/.venv
+_python-clients folder version=">=3.11":
+    @test -x {{ folder }}/.venv/bin/python || uv venv --quiet --python "{{ version }}" {{ folder }}/.venv
     @uv pip sync --quiet --no-config --python {{ folder }}/.venv --require-hashes {{ folder }}/requirements.txt
 
 _node-clients folder *options:
