@@ -54,26 +54,45 @@ soak *options: install
 simulate *options: install
     {{ python }} -m bench.simulate {{ options }}
 
-# Writes what is generated from the settings: config/README.md and the schema.
+# Writes what is generated: config/README.md and the schema from the settings, docs/clients.md from router/connect.
 docs: install
     {{ python }} -m router.config_docs --write
+    {{ python }} -m router.connect
 
 # Tries every feature over every kind of backend and writes the table in README.md.
 conformance: install
     {{ python }} -m pytest -p tests.sdk.publishing tests/sdk/test_features.py
 
+# Tries every client that is installed over every kind of backend and writes the table in README.md.
+works-with: install
+    TURNOUT_EVERY_SCENE=1 {{ python }} -m pytest -p tests.clients.publishing tests/clients/test_clients.py
+
 # Looks longer for a body or an answer that breaks the router: so many tries for each kind of backend.
 fuzz tries="20000": install
     TURNOUT_FUZZ_EXAMPLES={{ tries }} {{ python }} -m pytest tests/fuzz --timeout 3600 --show-capture no
 
-# Installs the clients that the tests drive and that are no Python packages.
-clients:
-    cd tests/sdk/node && npm install --no-audit --no-fund --no-package-lock
+# Installs the clients that CI drives, beside our own packages.
+clients: (_python-clients "tests/clients/python") (_node-clients "tests/sdk/node" "--ignore-scripts") \
+        (_node-clients "tests/clients/node" "--ignore-scripts")
 
-# Installs the command `llm` with its plugin for Ollama, for the tests, beside our own packages: those leave it out.
-llm:
-    uv venv --quiet --clear tests/sdk/llm/.venv
-    uv pip install --quiet --no-config --python tests/sdk/llm/.venv --requirement tests/sdk/llm/requirements.txt
+# Installs the other clients too: those that are large or slow to start.
+clients-all: clients (_python-clients "tests/clients/python-openai2") (_python-clients "tests/clients/python-openai3") \
+        (_python-clients "tests/clients/python-aider" ">=3.11,<3.13") (_node-clients "tests/clients/node_all")
+
+_python-clients folder version=">=3.11":
+    @test -x {{ folder }}/.venv/bin/python || uv venv --quiet --python "{{ version }}" {{ folder }}/.venv
+    @uv pip sync --quiet --no-config --python {{ folder }}/.venv --require-hashes {{ folder }}/requirements.txt
+
+_node-clients folder *options:
+    @if command -v npm >/dev/null; then \
+        cd {{ folder }} && npm install --no-audit --no-fund --no-package-lock --loglevel error {{ options }}; \
+        else echo "there is no npm: clients for Node.js are left out" >&2; fi
+
+# Pins what tests/clients/*/requirements.in ask for, with hashes and without addresses.
+clients-lock:
+    @for asked in tests/clients/*/requirements.in; do \
+        uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+            --no-emit-index-url "$asked" --output-file "${asked%.in}.txt"; done
 
 # Pins the newest versions that pyproject.toml allows, with hashes and without addresses.
 lock:

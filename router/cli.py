@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from router import __version__
 from router.commands.backends import backends
 from router.commands.completion import completion
+from router.commands.connect import connect
 from router.commands.db import db
 from router.commands.llama import llama
 from router.commands.looking import queue, usage
@@ -42,7 +43,7 @@ def main() -> None:
     """One OpenAI-compatible address in front of the models you already have."""
 
 
-for command in (status, db, backends, llama, ollama, users, keys, usage, queue, completion):
+for command in (status, db, backends, llama, ollama, users, keys, usage, queue, connect, completion):
     main.add_command(command)
 
 

@@ -76,9 +76,10 @@ def _tracked() -> list[Path]:
 
 def test_no_lock_file_with_download_addresses_is_in_the_repository() -> None:
     assert not {"uv.lock", "package-lock.json"} & {path.name for path in _tracked()}
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert "://" not in lock
-    assert "--hash=sha256:" in lock
+    locks = [ROOT / "requirements.lock", *(ROOT / "tests" / "clients").glob("*/requirements.txt")]
+    for text in (lock.read_text(encoding="utf-8") for lock in locks):
+        assert "://" not in text
+        assert "--hash=sha256:" in text
 
 
 def test_every_direct_dependency_is_pinned() -> None:

@@ -108,11 +108,12 @@ def _events(received: Iterable[bytes]) -> Iterator[Event]:
 
 def _where(path: str) -> tuple[str, dict[str, str]]:
     key = os.environ.get(KEY, "").strip()
-    return _url().rstrip("/") + path, {"Authorization": f"Bearer {key}"} if key else {}
+    return address() + path, {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def _url() -> str:
-    return os.environ.get(URL, "").strip() or DEFAULT_URL
+def address() -> str:
+    """Where the router is; no slash at the end."""
+    return (os.environ.get(URL, "").strip() or DEFAULT_URL).rstrip("/")
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def _reaching() -> Generator[None]:
     try:
         yield
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise RouterGone(f"no router answers at {_url()} ({type(error).__name__}); set {URL}") from None
+        raise RouterGone(f"no router answers at {address()} ({type(error).__name__}); set {URL}") from None
 
 
 def show(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:

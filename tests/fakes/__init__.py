@@ -3,9 +3,19 @@
 from tests.fakes.backend import FakeBackend
 from tests.fakes.faults import Faults
 from tests.fakes.journal import Recorded
-from tests.fakes.persona import FakeModel, Flavour
+from tests.fakes.persona import FakeModel, Flavour, ToolUse
 from tests.fakes.process import FakeProcess
 from tests.fakes.registry import Registry
 from tests.fakes.scripts import Scripted
 
-__all__ = ["FakeBackend", "FakeModel", "FakeProcess", "Faults", "Flavour", "Recorded", "Registry", "Scripted"]
+__all__ = [
+    "FakeBackend",
+    "FakeModel",
+    "FakeProcess",
+    "Faults",
+    "Flavour",
+    "Recorded",
+    "Registry",
+    "Scripted",
+    "ToolUse",
+]

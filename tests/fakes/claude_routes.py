@@ -1,5 +1,6 @@
 """Anthropic's endpoints, as strict as the real ones about what they are sent."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from tests.fakes.answer import Answer, named_sse, named_sse_frame, whole
 from tests.fakes.ask import Ask, json_fields
 from tests.fakes.persona import FakeModel, Persona
 from tests.fakes.refusal import Refusal
-from tests.fakes.reply import TOOL_ARGUMENTS, Reply, reply_to, text_of
+from tests.fakes.reply import Reply, reply_to, text_of
 
 _FIELDS = frozenset(
     {
@@ -145,14 +146,14 @@ def _blocks(persona: Persona, reply: Reply) -> list[tuple[dict[str, Any], Sequen
         blocks.append(({"type": "text", "text": ""}, reply.content))
     if reply.tool:
         call = {"type": "tool_use", "id": f"toolu_{persona.token(12)}", "name": reply.tool, "input": {}}
-        blocks.append((call, _ARGUMENT_PIECES))
+        blocks.append((call, reply.argument_pieces(_ARGUMENT_PIECES)))
     return blocks
 
 
 def _filled(block: Mapping[str, Any], pieces: Sequence[str]) -> dict[str, Any]:
     match block["type"]:
         case "tool_use":
-            return {**block, "input": TOOL_ARGUMENTS}
+            return {**block, "input": json.loads("".join(pieces))}
         case "thinking":
             return {**block, "thinking": "".join(pieces), "signature": _SIGNATURE}
         case _:

@@ -18,7 +18,7 @@ from tests.fakes.ollama_checks import (
 )
 from tests.fakes.persona import FakeModel, Persona
 from tests.fakes.refusal import Refusal
-from tests.fakes.reply import TOOL_ARGUMENTS, Reply, completion_of, reply_to
+from tests.fakes.reply import Reply, completion_of, reply_to
 
 _CALL_ID = string.ascii_lowercase + string.digits
 _PULL_HINT = ", try pulling it first"
@@ -45,7 +45,7 @@ def chat(persona: Persona, ask: Ask) -> Answer:
     said: list[dict[str, Any]] = [{"content": "", "thinking": piece} for piece in reply.thinking]
     said += [{"content": piece} for piece in reply.content]
     if reply.tool:
-        said.append({"content": "", "tool_calls": [_tool_call(persona, reply.tool)]})
+        said.append({"content": "", "tool_calls": [_tool_call(persona, reply)]})
     parts = [{"message": {"role": "assistant", **part}} for part in said]
     return _told(
         persona, ask, fields=fields, reply=reply, parts=parts, empty={"message": {"role": "assistant", "content": ""}}
@@ -157,8 +157,8 @@ def _without_zeros(metrics: Mapping[str, int]) -> dict[str, int]:
     return {name: value for name, value in metrics.items() if value}
 
 
-def _tool_call(persona: Persona, name: str) -> dict[str, Any]:
-    function = {"index": 0, "name": name, "arguments": TOOL_ARGUMENTS}
+def _tool_call(persona: Persona, reply: Reply) -> dict[str, Any]:
+    function = {"index": 0, "name": reply.tool, "arguments": reply.arguments}
     return {"id": f"call_{persona.token(8, _CALL_ID)}", "function": function}
 
 

@@ -47,7 +47,7 @@ def completion(persona: Persona, reply: Reply, *, model: str) -> dict[str, Any]:
         message[style.reasoning_key] = "".join(reply.thinking)
     if reply.tool:
         message["content"] = style.tool_content
-        message["tool_calls"] = [_call(persona, reply.tool)]
+        message["tool_calls"] = [_call(persona, reply)]
     choice = {"index": 0, "message": message, "finish_reason": _finish(reply)}
     answer = {**head(persona, model, kind="chat.completion"), "choices": [choice], "usage": usage(reply)}
     if not persona.counts:
@@ -64,7 +64,7 @@ def chunks(persona: Persona, reply: Reply, *, model: str, include_usage: bool) -
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": style.role_content}]
     deltas += [{style.reasoning_key: piece} for piece in reply.thinking]
     deltas += [{"content": piece} for piece in reply.content]
-    deltas += _call_deltas(persona, reply.tool) if reply.tool else []
+    deltas += _call_deltas(persona, reply) if reply.tool else []
     said = [{**common, "choices": [_choice(delta, None)]} for delta in deltas]
     ending = _ending(persona, reply, common=common, include_usage=include_usage)
     return [*said, *ending], len(ending)
@@ -113,20 +113,20 @@ def _finish(reply: Reply) -> str:
     return "tool_calls" if reply.tool else reply.finish
 
 
-def _call(persona: Persona, name: str) -> dict[str, Any]:
+def _call(persona: Persona, reply: Reply) -> dict[str, Any]:
     style = STYLES[persona.flavour]
-    function = {"name": name, "arguments": "".join(style.argument_pieces)}
+    function = {"name": reply.tool, "arguments": "".join(reply.argument_pieces(style.argument_pieces))}
     call = {"id": _call_id(persona), "type": "function", "function": function}
     return {**call, "index": 0} if persona.flavour == "ollama" else call
 
 
-def _call_deltas(persona: Persona, name: str) -> list[dict[str, Any]]:
-    first, *rest = STYLES[persona.flavour].argument_pieces
+def _call_deltas(persona: Persona, reply: Reply) -> list[dict[str, Any]]:
+    first, *rest = reply.argument_pieces(STYLES[persona.flavour].argument_pieces)
     opening = {
         "index": 0,
         "id": _call_id(persona),
         "type": "function",
-        "function": {"name": name, "arguments": first},
+        "function": {"name": reply.tool, "arguments": first},
     }
     following = [{"tool_calls": [{"index": 0, "function": {"arguments": piece}}]} for piece in rest]
     return [{"tool_calls": [opening]}, *following]

@@ -3,9 +3,9 @@
 import hashlib
 import random
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from tests.fakes.journal import Journal
 from tests.fakes.vocabulary import Vocabulary
@@ -34,6 +34,14 @@ class FakeModel:
     @property
     def family(self) -> str:
         return self.name.rpartition("/")[2].partition(":")[0].partition(".")[0].rstrip("0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool that is called, and with what; `name` may be the end of its name."""
+
+    name: str
+    arguments: Mapping[str, Any]
 
 
 DEFAULT_MODELS: dict[Flavour, tuple[FakeModel, ...]] = {
@@ -72,6 +80,8 @@ class Persona:
         self.key: str | None = None
         """With a key, claude answers nobody who does not send it."""
         self.too_old_to_count = False
+        self.uses: ToolUse | None = None
+        """Called wherever it is offered until its result comes, whatever the question."""
         self.counts = True
         self.load_s: float | None = None
         """With a number, ollama keeps one model loaded: another one takes so long first, and is noted in `loads`."""

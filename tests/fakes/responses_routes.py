@@ -69,7 +69,11 @@ class _Made:
             sealed = {"encrypted_content": SEALED}
             self.items.append({"id": f"rs_{persona.token(8)}", "type": "reasoning", "summary": summary, **sealed})
         if reply.tool:
-            call = {"call_id": f"call_{persona.token(8)}", "name": reply.tool, "arguments": "".join(_ARGUMENT_PIECES)}
+            call = {
+                "call_id": f"call_{persona.token(8)}",
+                "name": reply.tool,
+                "arguments": "".join(reply.argument_pieces(_ARGUMENT_PIECES)),
+            }
             self.items.append({"id": f"fc_{persona.token(8)}", "type": "function_call", "status": "completed", **call})
         else:
             part = {"type": "output_text", "text": "".join(reply.content), "annotations": [{"type": "url_citation"}]}
@@ -120,7 +124,9 @@ class _Made:
             empty |= {"content": [], "status": "in_progress"}
         elif item["type"] == "function_call":
             kind = "response.function_call_arguments.delta"
-            deltas = [{"type": kind, **place, "delta": piece} for piece in _ARGUMENT_PIECES]
+            deltas = [
+                {"type": kind, **place, "delta": piece} for piece in self._reply.argument_pieces(_ARGUMENT_PIECES)
+            ]
             empty |= {"arguments": "", "status": "in_progress"}
         added: Event = {"type": "response.output_item.added", "output_index": at, "item": empty}
         return [added, *deltas, done]

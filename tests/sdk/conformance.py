@@ -4,16 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
-from pathlib import Path
 
 import openai
 
+from tests.readme import Part
 from tests.sdk.kinds import FAKES
 from tests.sdk.talk import Talk
 
-README = Path(__file__).parents[2] / "README.md"
-BEGIN = "<!-- conformance: written by `just conformance` -->"
-END = "<!-- /conformance -->"
+PART = Part("<!-- conformance: written by `just conformance` -->", "<!-- /conformance -->")
 UNSUPPORTED = frozenset({"unsupported_parameter", "unsupported_value"})
 
 
@@ -83,25 +81,17 @@ def table(outcomes: Published, features: Sequence[Feature]) -> str:
 
 def published() -> Published:
     """What the README says."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in _between().splitlines()]
+    head, *rows = PART.rows() or [[]]
     names = {kind.title: kind.name for kind in FAKES}
-    kinds = [names.get(title, title) for title in rows[0][1:]] if rows else []
-    return {(row[0], kind): cell for row in rows[2:] for kind, cell in zip(kinds, row[1:], strict=False) if cell}
+    kinds = [names.get(title, title) for title in head[1:]]
+    return {(row[0], kind): cell for row in rows for kind, cell in zip(kinds, row[1:], strict=False) if cell}
 
 
 def write(outcomes: Published, features: Sequence[Feature]) -> None:
     """Puts the table into the README."""
-    text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    assert after, f"the README has no {BEGIN} ... {END}"
-    README.write_text(f"{before}{BEGIN}\n\n{table(outcomes, features)}\n\n{END}{after}", encoding="utf-8")
+    PART.write(table(outcomes, features))
 
 
 def is_current(features: Sequence[Feature]) -> bool:
     """Whether the README has the table that its own cells make: each row, each column, no other."""
-    return _between() == table(published(), features) and "?" not in set(published().values())
-
-
-def _between() -> str:
-    return README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0].strip()
+    return PART.text() == table(published(), features) and "?" not in set(published().values())

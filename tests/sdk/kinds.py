@@ -1,6 +1,6 @@
 """The kinds of backend that the SDKs are tried over. A new kind is one line here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.fakes import FakeModel
 from tests.fakes.persona import Flavour
@@ -22,10 +22,11 @@ class Kind:
     embedding: str | None = "embedder"
     is_real: bool = False
 
-    def models(self) -> list[FakeModel]:
-        """What the fake has."""
+    def models(self, context: int | None) -> list[FakeModel]:
+        """What the fake has; `context` is tokens of the chat model's window."""
         embedding = [FakeModel(self.embedding, ("embedding",))] if self.embedding else []
-        return [FakeModel(self.chat, ABLE), *embedding]
+        chat = FakeModel(self.chat, ABLE)
+        return [replace(chat, context_length=context or chat.context_length), *embedding]
 
 
 FAKES = (

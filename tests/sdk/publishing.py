@@ -1,35 +1,23 @@
 """A pytest plugin (`-p tests.sdk.publishing`) that writes what came of every feature into the README."""
 
-from collections.abc import Generator
+from collections.abc import Sequence
 
 import pytest
 
+from tests.readme import Publishing
 from tests.sdk import conformance
 
 PROPERTY = "conformance"
 
 
-class Publishing:
-    """Collects outcomes while the tests run; writes them when all of them went well."""
+def publish(values: Sequence[str]) -> None:
+    from tests.sdk.features import every
 
-    def __init__(self) -> None:
-        self._outcomes: dict[tuple[str, str], str] = {}
-
-    @pytest.hookimpl
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for name, value in report.user_properties:
-            if name == PROPERTY and report.when == "call":
-                title, kind, outcome = str(value).split("\t")
-                self._outcomes[title, kind] = outcome
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None]:
-        if exitstatus == pytest.ExitCode.OK:
-            from tests.sdk.features import every
-
-            conformance.write(self._outcomes, every())
-        yield
+    outcomes: dict[tuple[str, str], str] = {}
+    for title, kind, outcome in (value.split("\t") for value in values):
+        outcomes[title, kind] = outcome
+    conformance.write(outcomes, every())
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Publishing(), PROPERTY)
+    config.pluginmanager.register(Publishing(PROPERTY, publish), PROPERTY)

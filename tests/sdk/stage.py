@@ -32,18 +32,31 @@ def embedding_alias(kind: Kind) -> str:
     return f"embed-{kind.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Tokens: of the context window and of an answer at most, by every chat alias over a fake; of the real model."""
+
+    context: int | None = None
+    answer: int | None = None
+    real_context: int = 2048
+    real_answer: int = 48
+
+
+SMALL = Room()
+
+
 @contextmanager
-def stage() -> Iterator[Stage]:
+def stage(room: Room = SMALL) -> Iterator[Stage]:
     """Up inside the `with`. The real kind is there when the extra `demo` is installed."""
     with ExitStack() as stack:
-        real = stack.enter_context(_real()) if embedded.available() else {}
+        real = stack.enter_context(_real(room)) if embedded.available() else {}
         portal = stack.enter_context(start_blocking_portal())
-        yield stack.enter_context(portal.wrap_async_context_manager(_set_up(real)))
+        yield stack.enter_context(portal.wrap_async_context_manager(_set_up(real, room)))
 
 
 @contextmanager
-def _real() -> Iterator[dict[str, Any]]:
-    chat = start_real_llama(REAL.chat, context=2048, parallel=2)
+def _real(room: Room) -> Iterator[dict[str, Any]]:
+    chat = start_real_llama(REAL.chat, context=room.real_context, parallel=2)
     embed = start_real_llama(str(REAL.embedding), embedding=True, context=1024, parallel=1)
     try:
         yield {
@@ -56,23 +69,25 @@ def _real() -> Iterator[dict[str, Any]]:
 
 
 @asynccontextmanager
-async def _set_up(real: Mapping[str, Any]) -> AsyncGenerator[Stage]:
+async def _set_up(real: Mapping[str, Any], room: Room) -> AsyncGenerator[Stage]:
     async with AsyncExitStack() as stack:
         fakes = {
-            kind.name: await stack.enter_async_context(FakeBackend(kind.models(), flavour=kind.flavour))
+            kind.name: await stack.enter_async_context(FakeBackend(kind.models(room.context), flavour=kind.flavour))
             for kind in FAKES
         }
-        r = await stack.enter_async_context(running(_settings(fakes, real), headers={"Authorization": f"Bearer {KEY}"}))
+        headers = {"Authorization": f"Bearer {KEY}"}
+        r = await stack.enter_async_context(running(_settings(fakes, real, room), headers=headers))
         yield Stage(r.url, fakes)
 
 
-def _settings(fakes: Mapping[str, FakeBackend], real: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(fakes: Mapping[str, FakeBackend], real: Mapping[str, Any], room: Room) -> dict[str, Any]:
     backends = {
         name: {"type": fake.flavour, "url": fake.url, "api_key": "a-backend-key"} for name, fake in fakes.items()
     }
     models: dict[str, Any] = {}
+    limits = {"context_length": room.context, "max_tokens": room.answer}
     for kind in FAKES:
-        models[chat_alias(kind)] = {"targets": [f"{kind.name}/{kind.chat}"]}
+        models[chat_alias(kind)] = {"targets": [f"{kind.name}/{kind.chat}"], **limits}
         models[embedding_alias(kind)] = {
             "targets": [f"{kind.name}/{kind.embedding or kind.chat}"],
             "tags": ["embedding"],
@@ -80,7 +95,7 @@ def _settings(fakes: Mapping[str, FakeBackend], real: Mapping[str, Any]) -> dict
     if real:
         models[chat_alias(REAL)] = {
             "targets": [f"{REAL.name}/{REAL.chat}"],
-            "max_tokens": 48,
+            "max_tokens": room.real_answer,
             "options": {"temperature": 0, "seed": 1},
         }
         models[embedding_alias(REAL)] = {

@@ -1,4 +1,4 @@
-"""The command `llm` with its plugin for Ollama, over every kind of backend; `just llm` installs it."""
+"""The command `llm` with its plugin for Ollama, over every kind of backend; `just clients` installs it."""
 
 import json
 import os
@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.kits import PYTHON
 from tests.sdk.mirrored import scripted
 from tests.sdk.stage import KEY
 from tests.sdk.talk import HELLO, Talk
 
-COMMAND = Path(__file__).parent / "llm" / ".venv" / "bin" / "llm"
+COMMAND = PYTHON.path() / "llm"
 RUN_S = 50
 
-pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="llm is not installed: run `just llm`")
+pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="llm is not installed: run `just clients`")
 
 
 def llm(talk: Talk, folder: Path, *arguments: str) -> str:
