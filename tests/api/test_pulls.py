@@ -7,6 +7,7 @@ import pytest
 
 from router.pulls.notes import Notes
 from router.pulls.state import Pull, State
+from router.settings import Settings
 from tests.api.conftest import Office, opened
 from tests.api.pulling import LAYERS, PULL, QWEN, events, following, runs
 from tests.fakes import FakeBackend, FakeModel, Registry
@@ -82,8 +83,8 @@ async def test_a_client_who_leaves_frees_what_is_his_and_the_pull_goes_on(office
     async with following(office, json=QWEN) as follower:
         desk.registry.let(1)
         await follower.until("pull")
-        others = [task for task in asyncio.all_tasks() if "Following" in repr(task)]
-    await eventually(lambda: all(task.done() for task in others))
+        (serving,) = [task for task in asyncio.all_tasks() if "run_asgi" in repr(task)]
+    await eventually(serving.done)
     desk.registry.release()
     (run,) = runs(office)
     await eventually(lambda: run.pull.state is State.DONE)
@@ -140,6 +141,19 @@ async def test_one_whose_connection_breaks_is_tried_again_and_goes_on(office, de
         await follower.until("progress", status="the connection was lost: trying again")
         name, last = (await follower.rest())[-1]
     assert (name, last["tries"]) == ("done", 2)
+    assert desk.registry.resumed == [0, 200]
+
+
+async def test_one_goes_on_when_the_settings_of_its_backend_change(desk, tmp_path):
+    async with at_work(tmp_path, desk=desk) as office:
+        await begun(office, desk.registry, 2)
+        (run,), reload = runs(office), office.r.router.reload
+        changed = backends({"desk": desk}, timeouts={"first_token": 77})
+        server = reload.live.settings.server.model_dump()
+        assert reload.apply(Settings.model_validate({"backends": changed, "server": server}))
+        await eventually(lambda: len(desk.registry.resumed) == 2)
+        desk.registry.release()
+        await eventually(lambda: run.pull.state is State.DONE)
     assert desk.registry.resumed == [0, 200]
 
 

@@ -108,6 +108,19 @@ async def test_one_backend_pulls_one_model_for_requests_at_a_time(desk):
         assert (await first).text == "Here I am."
 
 
+async def test_so_many_requests_wait_and_no_more(desk, monkeypatch):
+    monkeypatch.setattr("router.pulls.asked.MAX_WAITING", 1)
+    desk.registry.patient = True
+    async with routed(desk=desk) as r:
+        first = asyncio.create_task(streamed(r.client, "qwen3"))
+        await eventually(lambda: pulls(r) == ["qwen3"])
+        refused = await r.client.post(CHAT, json=asked("qwen3"))
+        assert (refused.status_code, error_of(refused)["code"]) == (503, "queue_full")
+        assert refused.headers["retry-after"] == "30"
+        desk.registry.release()
+        assert (await first).done
+
+
 async def test_a_client_who_leaves_is_forgotten_and_the_pull_goes_on(desk):
     desk.registry.patient = True
     async with routed(desk=desk) as r:
