@@ -156,9 +156,11 @@ class Ollama(Adapter):
             raise BackendFailed(f"{self.config.name}: {error.message}") from None
 
     async def keep(self, attempt: Attempt, keep_alive: float | str | None) -> None:
-        """Asks nothing of the model, which loads it or lets it go."""
+        """Asks nothing of the model, which loads it or lets it go. One that only embeds is not loaded by generating."""
+        embeds = keep_alive != 0 and self._only_embeds(attempt.model)
         body = ollama.render_keep(attempt.model, attempt.profile, keep_alive)
-        async with self.upstream.post("/api/generate", body, model=attempt.model, loading=True) as exchange:
+        path = "/api/embed" if embeds else "/api/generate"
+        async with self.upstream.post(path, body, model=attempt.model, loading=True) as exchange:
             await exchange.body()
 
     def run(self, errand: Errand) -> AbstractAsyncContextManager[Errands]:
@@ -273,6 +275,10 @@ class Ollama(Adapter):
             parameters=details.parameter_size or "",
             quantization=details.quantization_level or "",
         )
+
+    def _only_embeds(self, model: str) -> bool:
+        known = self._known(model)
+        return known is not None and "embedding" in known and "chat" not in known
 
     def _known(self, model: str) -> frozenset[str] | None:
         return self._capabilities.get(canonical_name(model))

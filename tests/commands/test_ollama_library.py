@@ -150,6 +150,14 @@ async def test_a_model_is_loaded_for_as_long_as_is_said(house, run, desk, said, 
     assert (asked["model"], asked["keep_alive"]) == ("llama3.2", sent)
 
 
+async def test_a_model_that_only_embeds_is_loaded_and_let_go(house, run, desk):
+    done = await run(house, "ollama", "load", "nomic-embed-text", "--keep-alive", "10m")
+    assert (done.exit_code, done.stdout) == (0, "nomic-embed-text is loaded on desk\n"), done.output
+    assert (await run(house, "ollama", "unload", "nomic-embed-text")).exit_code == 0
+    asked = [(each.path, json.loads(each.body)["keep_alive"]) for each in desk.requests]
+    assert asked == [("/api/embed", "10m"), ("/api/generate", 0)]
+
+
 async def test_a_model_is_let_go(house, run, desk):
     done = await run(house, "ollama", "unload", "llama3.2")
     assert (done.exit_code, done.stdout) == (0, "llama3.2 is no longer loaded on desk\n"), done.output

@@ -59,6 +59,8 @@ def generate(persona: Persona, ask: Ask) -> Answer:
         raise Refusal(404, "model '' not found")
     check_generation(fields)
     check_images(fields.get("images") or [])
+    if not fields.get("prompt") and fields.get("keep_alive") == 0:
+        return _loaded(fields, {"response": ""})
     check_capabilities(model, fields, verb="generate")
     if fields.get("raw") and any(fields.get(name) for name in ("template", "system", "context")):
         raise Refusal(400, "raw mode does not support template, system, or context")
