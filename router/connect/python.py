@@ -77,7 +77,8 @@ import instructor
 from openai import OpenAI
 from pydantic import BaseModel
 
-client = instructor.from_openai(OpenAI(base_url=@V1@, api_key=os.environ.get("TURNOUT_API_KEY", "unused")))
+server = OpenAI(base_url=@V1@, api_key=os.environ.get("TURNOUT_API_KEY", "unused"))
+client = instructor.from_openai(server)
 
 
 class Greeting(BaseModel):
