@@ -12,7 +12,10 @@ CLIENT = Program(
     uses=ToolUse("run_shell_command", {"command": "echo red$((40 + 2))fox", "is_background": False}),
     proof="red42fox",
     asks_again=True,
-    cannot={"real": "its tools cannot be left out, and the template of the real model knows none"},
+    cannot={
+        "long": "at times it shortens by itself what is refused, and asks again",
+        "real": "its tools cannot be left out, and the template of the real model knows none",
+    },
     more={"tools": ("--approval-mode", "yolo")},
     files={".qwen/settings.json": '{"privacy": {"usageStatisticsEnabled": false}}'},
     everywhere=("chat", "tools", "broken"),
