@@ -32,6 +32,7 @@ class Caller(Struct, frozen=True, gc=False):
     `local_only` keeps the request on backends of one's own, whatever fails. `priority` is what the key or the request
     itself says; None leaves it to the alias and to how the request looks. `models` names what it may use; None
     is everything. `user_id` is whose private backends are at hand, `preferences` those of the user, if there are any.
+    `may_pull` is whether a model may be fetched for the request.
     """
 
     user: str = ""
@@ -41,6 +42,7 @@ class Caller(Struct, frozen=True, gc=False):
     models: tuple[str, ...] | None = None
     user_id: str = ""
     preferences: Preferences | None = None
+    may_pull: bool = True
 
 
 NOBODY = Caller()

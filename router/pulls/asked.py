@@ -19,16 +19,25 @@ MAX_WAITING = 100
 REFUSED_S = 60.0
 """So long nobody asks again for what has just failed."""
 MAX_REFUSED = 200
+SETTLE_S = 180.0
+"""After a power cut the largest machine is the last to be there: so long a model may be on one that was not seen."""
 RETRY_AFTER_S = 30.0
 
 
 class Asked:
     """What requests have pulled. Each counts while it waits, whoever began the pull."""
 
-    def __init__(self, pulls: Pulls) -> None:
+    def __init__(self, pulls: Pulls, *, settle_s: float = SETTLE_S) -> None:
         self._pulls = pulls
+        self._settle_s = settle_s
         self._waiting: Counter[str] = Counter()
         self._refused: dict[tuple[str, str], tuple[float, RouterError]] = {}
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the start is so long ago that every server that will come up has."""
+        opened_at = self._pulls.opened_at
+        return opened_at is not None and asyncio.get_running_loop().time() - opened_at >= self._settle_s
 
     async def fetch(self, backend: str, model: str, *, tell: Callable[[str], None], within_s: float | None) -> None:
         """Returns when the model is there; `tell` is told meanwhile what is waited for.
@@ -45,8 +54,7 @@ class Asked:
             except TimeoutError:
                 raise self._too_late(backend, model) from None
         if run.pull.state is not State.DONE:
-            error = self._refuse(run)
-            raise error
+            raise self._refuse(run)
 
     async def _begun(self, backend: str, model: str, tell: Callable[[str], None]) -> Run:
         """The pull of a model, once it is its turn."""
@@ -54,7 +62,7 @@ class Asked:
             others = [run for run in self._pulls.on(backend) if run.for_request]
             if len(others) < AT_ONCE:
                 break
-            tell(f"waiting for the pull of {others[0].pull.model}")
+            tell("waiting for another pull")
             await others[0].changed.wait()
         self._raise_refused(backend, model)
         return self._pulls.start(backend, model, for_request=True)
@@ -72,8 +80,7 @@ class Asked:
         percent = run.pull.percent
         done = "" if percent is None else f" ({percent}% is there)"
         return BackendTimeout(
-            f"{backend} still pulls {run.pull.model}{done}: that goes on, ask again later, or follow it at "
-            f"GET /api/pulls/{run.pull.id}",
+            f"{backend} still pulls {run.pull.model}{done}: that goes on, so ask again later",
             param="model",
             retry_after=RETRY_AFTER_S,
         )
@@ -93,11 +100,12 @@ class Asked:
         error: RouterError = run.failure
         if run.pull.state is State.CANCELLED:
             error = Unavailable(f"the pull of {run.pull.model} was cancelled", retry_after=REFUSED_S)
+        now = asyncio.get_running_loop().time()
+        self._refused = {key: told for key, told in self._refused.items() if told[0] > now}
         while len(self._refused) >= MAX_REFUSED:
             del self._refused[next(iter(self._refused))]
-        now = asyncio.get_running_loop().time()
         self._refused[run.pull.backend, canonical_name(run.pull.model)] = (now + REFUSED_S, error)
-        return error
+        return copy(error)  # what is raised keeps the request that it is raised for
 
     def _raise_refused(self, backend: str, model: str) -> None:
         until, error = self._refused.get((backend, canonical_name(model)), (0.0, None))

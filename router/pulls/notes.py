@@ -1,6 +1,7 @@
 """Files that tell the next run which pulls this one did not see to their end."""
 
 import logging
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 MAX_BYTES = 64 * 1024
 MAX_TAKEN = 100
+MAX_GONE = 200
+"""Ends that are remembered, in case the beginning is still being written."""
 NOBODY = Running(0, "")
 
 
@@ -47,7 +50,7 @@ class Notes:
         self._folder = folder
         self._me = this_process()
         self._lock = Lock()
-        self._gone: set[str] = set()
+        self._gone: deque[str] = deque(maxlen=MAX_GONE)
 
     def write(self, pull: Pull) -> None:
         """Without room on the disk there is no note, and none of what was forgotten meanwhile."""
@@ -75,7 +78,7 @@ class Notes:
         """It has ended."""
         if self._folder is not None:
             with self._lock, suppress(OSError):
-                self._gone.add(pull_id)
+                self._gone.append(pull_id)
                 (self._folder / f"{pull_id}.json").unlink(missing_ok=True)
 
     def hand_over(self, pull: Pull) -> None:

@@ -66,6 +66,7 @@ class Pulls:
         self._running: dict[tuple[str, str], Run] = {}
         self._ended: deque[Run] = deque(maxlen=KEPT)
         self._is_open = False
+        self.opened_at: float | None = None
 
     def __iter__(self) -> Iterator[Run]:
         """Those that run, then those that have ended, the newest first."""
@@ -111,7 +112,7 @@ class Pulls:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Goes on with what an earlier run has left; at the end what runs is left for the next one."""
-        self._is_open = True
+        self._is_open, self.opened_at = True, asyncio.get_running_loop().time()
         resuming = asyncio.create_task(self._resume(), name="resuming pulls")
         try:
             yield
@@ -134,6 +135,8 @@ class Pulls:
             elif self._is_open and self.of(note.backend, note.model) is None:
                 logger.info("the pull of %s on %s goes on where the last run has left it", note.model, note.backend)
                 self._begin(Run(note.pull()))
+            else:
+                await asyncio.to_thread(self._notes.forget, note.id)
 
     def _begin(self, run: Run) -> Run:
         self._running[_key(run.pull)] = run

@@ -8,15 +8,17 @@ from random import random
 from typing import Protocol
 
 from router.canonical.adapter import Adapter
-from router.errors import UnknownModel
+from router.errors import Unavailable, UnknownModel
 from router.relay.epochs import Epoch, Epochs
 from router.routing.catalog import Catalog, Target
 from router.routing.choice import Scene
 from router.routing.health import Health
-from router.routing.missing import PULL, pulled_first, to_pull
+from router.routing.missing import PULL, pulled_first, to_pull, unseen
 from router.routing.plan import Experience, Plan, plan
 from router.routing.wanted import Wanted
 from router.usage.record import RequestRecord
+
+UNSEEN_RETRY_S = 15.0
 
 
 class Processes(Protocol):
@@ -31,6 +33,11 @@ class Processes(Protocol):
 
 class Puller(Protocol):
     """Whoever has models fetched that nobody has."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the start is so long ago that every server that will come up has."""
+        ...
 
     async def fetch(self, backend: str, model: str, *, tell: Callable[[str], None], within_s: float | None) -> None:
         """Returns when the model is there; `tell` is told meanwhile what is waited for. Raises RouterError."""
@@ -92,7 +99,14 @@ class Fleet:
             return None
         scene = Scene(self.catalog, self.health, now, wanted.caller.local_only, wanted.caller.user_id)
         able = [name for name, adapter in self.adapters.items() if adapter.manages]
-        return to_pull(wanted, scene, able, chosen=chosen)
+        missing = to_pull(wanted, scene, able, chosen=chosen)
+        if missing and chosen is None and not self.puller.is_settled and (other := unseen(scene, self.optional)):
+            raise Unavailable(
+                f"nobody has '{missing.model}', but {other} was not seen since the start and may: try again soon",
+                param="model",
+                retry_after=UNSEEN_RETRY_S,
+            )
+        return missing
 
     def learn(self, record: RequestRecord) -> None:
         """A sink: how fast a backend wrote. How soon it began is noted when it does, without the time in line."""

@@ -83,12 +83,12 @@ class Relay:
     async def keep(self, model: str, keep_alive: float | str | None, wanted: Wanted, progress: Progress) -> None:
         """Loads a model, or lets it go, on the first candidate that has a turn for it; raises RouterError."""
         progress.operation = "load"
-        await self._attempts.first_to_serve(wanted, progress, _Keeping(model, keep_alive, self._contract))
+        await self._attempts.first_to_serve(wanted.as_it_is(), progress, _Keeping(model, keep_alive, self._contract))
 
     async def auxiliary(self, request: AuxiliaryRequest, wanted: Wanted, progress: Progress) -> AuxiliaryAnswer:
         """Does one of the smaller jobs on the first candidate that can; raises RouterError."""
         progress.operation = request.operation
-        answer = await self._attempts.first_to_serve(wanted, progress, _Auxiliary(request, self._contract))
+        answer = await self._attempts.first_to_serve(wanted.as_it_is(), progress, _Auxiliary(request, self._contract))
         progress.usage = answer.usage
         return answer
 

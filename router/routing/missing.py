@@ -35,7 +35,7 @@ def to_pull(wanted: Wanted, scene: Scene, able: Collection[str], *, chosen: Plan
     `able` are the backends whose models are managed. `chosen` is the plan, if the name leads anywhere: then its first
     candidate's model, if no candidate has one. A key that may only use some models has nothing fetched.
     """
-    if scene.catalog.on_missing != PULL or wanted.caller.models is not None:
+    if scene.catalog.on_missing != PULL or wanted.caller.models is not None or not wanted.caller.may_pull:
         return None
     if chosen is not None:
         first = chosen.candidates[0].target
@@ -45,6 +45,12 @@ def to_pull(wanted: Wanted, scene: Scene, able: Collection[str], *, chosen: Plan
         return None
     places = [Target(backend, wanted.model) for backend in _servers(scene, able)]
     return max(places, key=lambda place: scene.catalog.terms_of(place.backend).weight, default=None)
+
+
+def unseen(scene: Scene, optional: Collection[str]) -> str | None:
+    """A backend that somebody configured and that has not told its models yet: it may have any."""
+    places = (name for name in scene.backends if name not in optional and not scene.health[name].drained)
+    return next((name for name in places if not _was_seen(name, scene)), None)
 
 
 def pulled_first(target: Target, chosen: Plan | None) -> Plan:

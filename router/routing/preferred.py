@@ -36,6 +36,8 @@ def choose_for(wanted: Wanted, scene: Scene) -> Choice:
 def _is_named(wanted: Wanted, scene: Scene) -> bool:
     if wanted.model == AUTO:
         return False
+    if scene.catalog.on_missing != "default" and wanted.model and not wanted.task:
+        return True
     return wanted.model.startswith("task:") or named(wanted.model, scene) is not None
 
 

@@ -1,7 +1,9 @@
 """What a plan is made for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from msgspec import structs
 
 from router.canonical.caller import CODING_TOOL, NOBODY, Caller, Priority
 from router.canonical.completion import CompletionRequest
@@ -45,6 +47,10 @@ class Wanted:
             (self.tools, "tools"), (self.images, "vision"), (self.thinking, "thinking"), (self.insert, "insert")
         )  # fmt: skip
         return (*(name for is_needed, name in needs if is_needed), "chat")
+
+    def as_it_is(self) -> "Wanted":
+        """The same for a job that no model is pulled for."""
+        return replace(self, caller=structs.replace(self.caller, may_pull=False))
 
 
 def wanted_by(

@@ -11,6 +11,7 @@ from router.surfaces.headers import header
 from router.surfaces.source import source_of
 
 PRIORITY_HEADER = b"x-turnout-priority"
+ORIGIN_HEADER = b"origin"
 
 
 def caller_of(scope: Scope, needs: Ability) -> Caller:
@@ -29,4 +30,5 @@ def caller_of(scope: Scope, needs: Ability) -> Caller:
         models=principal.models,
         user_id=principal.user_id,
         preferences=principal.preferences,
+        may_pull=bool(principal.key_id) or not header(scope, ORIGIN_HEADER),  # a page in a browser needs a key for that
     )

@@ -60,6 +60,10 @@ def test_nothing_is_pulled_unless_the_settings_say_so(mode):
     assert missing(catalog=replace(CATALOG, on_missing=mode)) is None
 
 
+def test_nothing_is_pulled_for_a_request_that_may_not_have_it():
+    assert missing(caller=Caller(may_pull=False)) is None
+
+
 @pytest.mark.parametrize("models", [(), ("*",), ("qwen3",)])
 def test_nothing_is_pulled_for_a_key_that_is_bound_to_models(models):
     assert missing(caller=Caller(models=models)) is None

@@ -91,6 +91,14 @@ def test_a_preference_makes_an_unknown_name_known_without_a_default():
     assert targets(asked("no-such-model", book=catalog(), default_model="writer")) == ["coder/smollm2"]
 
 
+@pytest.mark.parametrize("mode", ["error", "pull"])
+def test_a_preference_serves_no_unknown_name_where_the_settings_refuse_it(mode):
+    book = replace(catalog(), on_missing=mode)
+    with pytest.raises(UnknownModel):
+        asked("no-such-model", book=book, default_model="writer", fallback_to_claude=True)
+    assert targets(asked("auto", book=book, default_model="writer")) == ["coder/smollm2"]
+
+
 def test_a_task_that_is_named_comes_before_a_default():
     assert asked(task="prose", default_model="lab/llava").reason == "task prose by tag"
 

@@ -101,7 +101,7 @@ async def test_one_backend_pulls_one_model_for_requests_at_a_time(desk):
         first = asyncio.create_task(streamed(r.client, "qwen3"))
         await eventually(lambda: pulls(r) == ["qwen3"])
         async with calling(r, CHAT, asked("mistral", stream=True)) as second:
-            await second.until(b": waiting for the pull of qwen3")
+            await second.until(b": waiting for another pull")
             assert pulls(r) == ["qwen3"]
             desk.registry.release()
             await second.until(b"[DONE]")
@@ -140,7 +140,7 @@ async def test_one_who_wants_no_stream_waits_as_long_as_a_request_may_take(desk)
         response = await r.client.post(CHAT, json=asked("qwen3"))
         (run,) = r.router.pulls
         assert (response.status_code, error_of(response)["code"]) == (504, "backend_timeout")
-        assert f"GET /api/pulls/{run.pull.id}" in error_of(response)["message"]
+        assert "ask again later" in error_of(response)["message"]
         assert int(response.headers["retry-after"]) > 0
         assert run.pull.is_running
         desk.registry.release()
@@ -213,3 +213,48 @@ async def test_a_disk_that_is_full_is_told_to_whoever_waits(desk):
 async def test_without_an_ollama_there_is_nothing_to_pull_with(anyio_backend):
     async with FakeBackend(flavour="openai") as other, routed(desk=other) as r:
         assert (await r.client.post(CHAT, json=asked("qwen3"))).status_code == 404
+
+
+async def test_a_page_in_a_browser_has_nothing_pulled_without_a_key(desk):
+    origin = {"origin": "https://page.example", "content-type": "text/plain"}
+    async with routed(desk=desk) as r:
+        response = await r.client.post(CHAT, content=json.dumps(asked("qwen3")), headers=origin)
+        assert (response.status_code, pulls(r)) == (404, [])
+    async with routed(desk=desk, auth={"api_keys": ["secret-key-of-a-page"]}) as r:
+        keyed = {**origin, "authorization": "Bearer secret-key-of-a-page"}
+        response = await r.client.post(CHAT, content=json.dumps(asked("qwen3")), headers=keyed)
+        assert (response.status_code, pulls(r)) == (200, ["qwen3"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/generate", {"model": "qwen3", "keep_alive": 0}),
+        ("/v1/rerank", {"model": "qwen3", "query": "a", "documents": ["b"]}),
+        ("/tokenize", {"model": "qwen3", "content": "a"}),
+    ],
+)
+async def test_nothing_is_pulled_to_be_let_go_or_for_what_no_ollama_does(desk, path, body):
+    async with routed(desk=desk) as r:
+        assert (await r.client.post(path, json=body)).status_code == 404
+        assert pulls(r) == []
+
+
+async def test_what_came_to_nothing_keeps_no_request_in_memory(desk):
+    async with routed(desk=desk) as r:
+        for number in range(3):
+            await r.client.post(CHAT, json=asked(f"made-up-{number}"))
+        kept = r.router.fleet.puller._refused
+        assert len(kept) == 3
+        assert all(error.__traceback__ is None and error.__context__ is None for _, error in kept.values())
+
+
+async def test_soon_after_the_start_a_server_that_was_not_seen_may_have_it(desk):
+    gone = {"type": "openai", "url": "http://127.0.0.1:9/v1"}
+    async with running({"backends": {**backends({"desk": desk}), "big": gone}, "routing": PULLING}) as r:
+        response = await r.client.post(CHAT, json=asked("qwen3"))
+        assert (response.status_code, pulls(r)) == (503, [])
+        assert "big was not" in error_of(response)["message"]
+        assert int(response.headers["retry-after"]) > 0
+        r.router.fleet.puller._settle_s = 0.0
+        assert (await r.client.post(CHAT, json=asked("qwen3"))).status_code == 200

@@ -21,6 +21,7 @@ from router.errors import InvalidParameter, RouterError, Unauthorized, UnknownBa
 from router.relay.fleet import Fleet
 from router.relay.progress import Progress
 from router.surfaces.body import pieces, read_body
+from router.surfaces.caller import ORIGIN_HEADER
 from router.surfaces.door import Door
 from router.surfaces.drain import Drain
 from router.surfaces.guard import peer_of
@@ -29,7 +30,6 @@ from router.surfaces.recording import entry_of
 from router.surfaces.watch import ClientLeft, Watch
 
 BACKEND_HEADER = b"x-turnout-backend"
-ORIGIN_HEADER = b"origin"
 _DIGEST = re.compile(r"sha256[:-][0-9a-f]{64}")
 _POST, _DELETE = [HttpMethod.POST], [HttpMethod.DELETE]
 _UPLOAD = [HttpMethod.HEAD, HttpMethod.POST]
