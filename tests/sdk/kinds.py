@@ -22,7 +22,7 @@ class Kind:
     embedding: str | None = "embedder"
     is_real: bool = False
 
-    def models(self, context: int | None) -> list[FakeModel]:
+    def models(self, context: int | None = None) -> list[FakeModel]:
         """What the fake has; `context` is tokens of the chat model's window."""
         embedding = [FakeModel(self.embedding, ("embedding",))] if self.embedding else []
         chat = FakeModel(self.chat, ABLE)
