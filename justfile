@@ -77,7 +77,8 @@ clients: (_python-clients "tests/clients/python") (_node-clients "tests/sdk/node
 
 # Installs the other clients too: those that are large or slow to start.
 clients-all: clients (_python-clients "tests/clients/python-openai2") (_python-clients "tests/clients/python-openai3") \
-        (_python-clients "tests/clients/python-aider" ">=3.11,<3.13") (_node-clients "tests/clients/node_all")
+        (_python-clients "tests/clients/python-aider" ">=3.11,<3.13") (_node-clients "tests/clients/node_all") \
+        (_python-clients "tests/clients/python-vibe" ">=3.12")
 
 _python-clients folder version=">=3.11":
     @test -x {{ folder }}/.venv/bin/python || uv venv --quiet --python "{{ version }}" {{ folder }}/.venv
@@ -89,10 +90,13 @@ _node-clients folder *options:
         else echo "there is no npm: clients for Node.js are left out" >&2; fi
 
 # Pins what tests/clients/*/requirements.in ask for, with hashes and without addresses.
-clients-lock:
-    @for asked in tests/clients/*/requirements.in; do \
-        uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-            --no-emit-index-url "$asked" --output-file "${asked%.in}.txt"; done
+clients-lock: (_lock-clients "tests/clients/python") (_lock-clients "tests/clients/python-openai2") \
+        (_lock-clients "tests/clients/python-openai3") (_lock-clients "tests/clients/python-aider") \
+        (_lock-clients "tests/clients/python-vibe" "3.12")
+
+_lock-clients folder version="3.11":
+    @uv pip compile --quiet --no-config --universal --python-version {{ version }} --generate-hashes --no-annotate --no-header \
+        --no-emit-index-url {{ folder }}/requirements.in --output-file {{ folder }}/requirements.txt
 
 # Pins the newest versions that pyproject.toml allows, with hashes and without addresses.
 lock:

@@ -149,6 +149,27 @@ def _aider(place: Place) -> Snippet:
     return Snippet(("aider", "--model", f"openai/{place.model}", "--message", "Say hello"), environment)
 
 
+_VIBE = """
+active_model = "turnout"
+
+[[providers]]
+name = "turnout"
+api_base = @V1@
+api_key_env_var = "TURNOUT_API_KEY"
+
+[[models]]
+name = @MODEL@
+provider = "turnout"
+alias = "turnout"
+max_context_length = 32768
+"""
+
+
+def _vibe(place: Place) -> Snippet:
+    file = File("~/.vibe/config.toml", place.fill(_VIBE).lstrip())
+    return Snippet(("vibe", "-p", "Say hello"), {"TURNOUT_API_KEY": KEY}, (file,))
+
+
 GUIDES = (
     Guide("copilot", "GitHub Copilot CLI", CHAT, "npm install -g @github/copilot", _copilot),
     Guide(
@@ -173,4 +194,5 @@ GUIDES = (
     Guide("qwen-code", "Qwen Code", CHAT, "npm install -g @qwen-code/qwen-code", _qwen),
     Guide("cline", "Cline CLI", CHAT, "npm install -g cline", _cline, note="`cline auth` writes this file too."),
     Guide("aider", "aider", CHAT, "pip install aider-chat", _aider),
+    Guide("mistral-vibe", "Mistral Vibe", CHAT, "uv tool install mistral-vibe", _vibe, note=_WINDOW),
 )

@@ -87,6 +87,7 @@ class NodeKit:
 
 PYTHON = PythonKit(HERE / "python")
 PYTHON_AIDER = PythonKit(HERE / "python-aider")
+PYTHON_VIBE = PythonKit(HERE / "python-vibe")
 OPENAI_2 = PythonKit(HERE / "python-openai2")
 OPENAI_3 = PythonKit(HERE / "python-openai3")
 NODE_SDKS = NodeKit(HERE.parent / "sdk" / "node")
