@@ -190,11 +190,8 @@ class Pulls:
         run.become(run.pull.begun())
         async with adapter.pull(run.pull.model) as pulling:
             while steps := await pulling.steps():
-                pull, now = run.pull, loop.time()
                 run.was_heard_of = True
-                for step in steps:
-                    pull = pull.told(step, now)
-                run.become(pull)
+                run.become(run.pull.told(steps, loop.time()))
         await self._look(backend)
 
 

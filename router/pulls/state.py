@@ -1,19 +1,21 @@
 """How far a pull is, as its server tells it. Pure: the clock is passed in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from router.canonical.library import PullStep
-from router.errors import RouterError
+from router.errors import BackendFailed, RouterError
 
 SAMPLE_S = 1.0
 STALE_S = 10.0
 """A speed that is older is not told any more."""
 WEIGHT = 0.5
 """Of a new sample against those before."""
+MAX_LAYERS = 1000
+"""Models have a dozen."""
 
 
 class State(Enum):
@@ -94,16 +96,21 @@ class Pull(Struct, frozen=True, kw_only=True):
         total = self.total
         return min(100, 100 * self.completed // total) if total else None
 
-    def told(self, step: PullStep, now: float) -> "Pull":
-        """What it is after a word of its server; `now` is of any clock."""
-        if not step.digest:
-            return replace(self, status=step.status, digest="")
-        before = self.layers.get(step.digest)
-        total = max(step.total, step.completed, 0)
-        layer = Layer(step.digest, total or (before.total if before else 0), max(0, step.completed))
-        gained = max(0, layer.completed - before.completed) if before else 0
-        layers = {**self.layers, step.digest: layer}
-        return replace(self, status=step.status, digest=step.digest, layers=layers, pace=self.pace.plus(gained, now))
+    def told(self, steps: Iterable[PullStep], now: float) -> "Pull":
+        """What it is after these words of its server; `now` is of any clock.
+
+        Raises BackendFailed for more layers than a model has.
+        """
+        status, digest, layers, pace = self.status, self.digest, dict(self.layers), self.pace
+        for step in steps:
+            status, digest = step.status, step.digest
+            if digest:
+                before = layers.get(digest)
+                layers[digest] = layer = _layer(step, before)
+                pace = pace.plus(max(0, layer.completed - before.completed) if before else 0, now)
+            if len(layers) > MAX_LAYERS:
+                raise BackendFailed(f"{self.backend} tells of more than {MAX_LAYERS:,} layers: that is no model")
+        return replace(self, status=status, digest=digest, layers=layers, pace=pace)
 
     def stalled(self, words: str) -> "Pull":
         """Nothing comes just now."""
@@ -119,3 +126,8 @@ class Pull(Struct, frozen=True, kw_only=True):
         if state is State.DONE:
             layers = {key: replace(layer, completed=layer.total) for key, layer in layers.items()}
         return replace(self, state=state, ended_at=at, error=error, layers=layers)
+
+
+def _layer(step: PullStep, before: Layer | None) -> Layer:
+    total = max(step.total, step.completed, 0)
+    return Layer(step.digest, total or (before.total if before else 0), max(0, step.completed))

@@ -221,6 +221,16 @@ async def test_a_full_disk_is_told_in_ollamas_words_without_its_paths(office, de
     assert DISK_FULL.startswith("write /usr")
 
 
+async def test_a_server_that_tells_of_layers_without_end_has_failed_and_is_not_asked_again(office, desk):
+    desk.registry = Registry({"qwen3": (1,) * 1001})
+    await office.ask("POST", PULL, json={**QWEN, "stream": False})
+    (run,) = runs(office)
+    await eventually(lambda: not run.pull.is_running)
+    assert (run.pull.state, run.pull.tries, run.failure.code) == (State.FAILED, 1, "backend_error")
+    assert "more than 1,000 layers" in run.failure.message
+    assert len(run.pull.layers) <= 1000
+
+
 async def test_an_error_after_a_while_is_told_in_the_stream_and_not_tried_again(office, desk):
     desk.registry.patient = True
     async with following(office, json=QWEN) as follower:

@@ -5,7 +5,9 @@ import re
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
+from router.cli import main
 from tests.commands.processes import on_terminal
 from tests.fakes import FakeModel, Scripted
 
@@ -172,6 +174,23 @@ async def test_a_model_that_is_not_there_is_named(house, run, words):
     done = await run(house, "ollama", *words)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "'no" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../..", "a/../b", "", "/"])
+@pytest.mark.parametrize(
+    "words", [("show",), ("rm", "--yes"), ("load",), ("unload",), ("pull",), ("update",), ("set-main",)]
+)
+def test_a_name_that_would_be_another_path_is_refused_before_anything_is_sent(monkeypatch, words, name):
+    monkeypatch.setenv("TURNOUT_URL", "http://127.0.0.1:9")
+    done = CliRunner().invoke(main, ["ollama", *words, name])
+    assert (done.exit_code, done.stdout) == (2, ""), done.output
+    assert ("'.' or '..'" in done.stderr) is ("." in name)
+    assert ("the name of a model is missing" in done.stderr) is ("." not in name)
+
+
+async def test_a_backend_is_still_there_after_somebody_removed_two_dots(house, run):
+    assert (await run(house, "ollama", "rm", "--yes", "..")).exit_code == 2
+    assert (await run(house, "ollama", "list")).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ STEPS = [
 ]
 
 
+LONG_DIGEST = b'{"digest": "%b"}\n' % (b"a" * 201)
+
+
 def written(*lines: object) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
@@ -68,7 +71,12 @@ def test_an_error_ends_it_in_the_servers_words(words, kind):
     assert words.rpartition(": ")[2] in decoder.failure.message
 
 
-@pytest.mark.parametrize("line", [b"[]\n", b"{\n", b'"a"\n', b'{"status": 1}\n', b"\xff\n"])
+def test_a_status_that_is_longer_than_anybody_reads_is_cut():
+    (step,) = PullDecoder("m").feed(written({"status": "a" * 5000, "digest": "b" * 200}))
+    assert step == PullStep("a" * 200, "b" * 200)
+
+
+@pytest.mark.parametrize("line", [b"[]\n", b"{\n", b'"a"\n', b'{"status": 1}\n', b"\xff\n", LONG_DIGEST])
 def test_what_is_no_line_of_a_pull_is_refused(line):
     with pytest.raises(StreamBroken):
         PullDecoder("m").feed(line)

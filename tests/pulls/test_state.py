@@ -1,11 +1,14 @@
 """How far a pull is, from what its server tells."""
 
+import itertools
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.canonical.library import PullStep
 from router.errors import BackendFailed
-from router.pulls.state import STALE_S, Pull, State
+from router.pulls.state import MAX_LAYERS, STALE_S, Pull, State
 
 DIGESTS = ("sha256:aa", "sha256:bb")
 STEPS = st.lists(
@@ -29,7 +32,7 @@ def pull() -> Pull:
 def told(*steps: tuple[float, PullStep]) -> Pull:
     found = pull()
     for now, step in steps:
-        found = found.told(step, now)
+        found = found.told([step], now)
     return found
 
 
@@ -67,11 +70,34 @@ def test_all_of_a_model_is_there_once_it_is_done():
     assert (failed.completed, failed.error.message) == (900, "no space left")
 
 
+def test_a_server_that_tells_of_layers_without_end_has_failed():
+    many = [layer(1, digest=f"sha256:{n}") for n in range(MAX_LAYERS)]
+    full = pull().told(many, 0.0)
+    assert len(full.told(many, 1.0).layers) == MAX_LAYERS
+    for found, steps in ((full, [layer(1)]), (pull(), [*many, layer(1)])):
+        with pytest.raises(BackendFailed, match="desk tells of more than 1,000 layers"):
+            found.told(steps, 1.0)
+
+
+def test_of_a_server_without_end_no_more_is_read_than_is_needed():
+    endless = (layer(1, digest=f"sha256:{n}") for n in itertools.count())
+    with pytest.raises(BackendFailed):
+        pull().told(endless, 0.0)
+
+
+@given(STEPS)
+def test_it_does_not_matter_how_many_words_come_at_once(steps):
+    one_by_one = pull()
+    for step in steps:
+        one_by_one = one_by_one.told([step], 1.0)
+    assert pull().told(steps, 1.0) == one_by_one
+
+
 @given(STEPS)
 def test_whatever_is_told_there_is_never_more_than_all_of_it(steps):
     found, gained = pull(), 0
     for now, step in enumerate(steps):
-        found = found.told(step, float(now))
+        found = found.told([step], float(now))
         assert 0 <= found.completed <= found.total
         assert found.percent is None or 0 <= found.percent <= 100
         assert found.pace.gained >= gained

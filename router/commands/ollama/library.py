@@ -13,6 +13,7 @@ import rich_click as click
 from rich.console import Console
 
 from router.commands.ollama.card import card_lines
+from router.commands.ollama.naming import model_name, name_argument
 from router.commands.ollama.places import BACKENDS, Place, backend_option, backends_option, every_place, one_place
 from router.commands.ollama.tables import tell
 from router.commands.ollama.words import date, plain, size, span
@@ -56,7 +57,7 @@ def list_running(backend: str | None, *, as_json: bool) -> None:
 
 
 @click.command("show")
-@click.argument("name")
+@name_argument
 @click.option("--license", "whole_license", is_flag=True, help="Print the whole license, and nothing else.")
 @click.option("--template", "only_template", is_flag=True, help="Print the template, and nothing else.")
 @backend_option
@@ -75,7 +76,7 @@ def show_model(name: str, backend: str | None, *, whole_license: bool, only_temp
 
 
 @click.command("rm")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, type=model_name)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @backend_option
 @json_option
@@ -94,7 +95,7 @@ def remove(names: tuple[str, ...], backend: str | None, *, yes: bool, as_json: b
 
 
 @click.command("load")
-@click.argument("name")
+@name_argument
 @click.option("--keep-alive", help="For how long after the last request, such as 30m; -1 is for ever.")
 @backend_option
 @json_option
@@ -108,7 +109,7 @@ def load(name: str, keep_alive: str | None, backend: str | None, *, as_json: boo
 
 
 @click.command("unload")
-@click.argument("name")
+@name_argument
 @backend_option
 @json_option
 def unload(name: str, backend: str | None, *, as_json: bool) -> None:

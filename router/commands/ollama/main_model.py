@@ -8,12 +8,13 @@ from pathlib import Path
 
 import rich_click as click
 
+from router.commands.ollama.naming import name_argument
 from router.commands.people import json_option
 from router.commands.shared import config_option, existing, fail
 
 
 @click.command("set-main")
-@click.argument("name")
+@name_argument
 @click.option("--backend", help="An Ollama server of the settings file. Default: the only one.")
 @click.option("--alias", help="The alias that is to lead there. Default: one that does, else the model's name.")
 @click.option("--pull", "may_pull", is_flag=True, help="Pull the model first if it is not there.")

@@ -12,6 +12,7 @@ import rich_click as click
 
 from router.canonical.models import canonical_name
 from router.commands.ollama.following import PullFailed, PullLeft, Wanted, fitting, pulled
+from router.commands.ollama.naming import name_argument
 from router.commands.ollama.places import backend_option, backends_option, every_place, one_place
 from router.commands.ollama.tables import tell
 from router.commands.ollama.words import plain, size, span
@@ -25,7 +26,7 @@ _SPARE = ("id", "speed", "left", "backend", "size")
 
 
 @click.command("pull")
-@click.argument("name")
+@name_argument
 @click.option("--cancel", is_flag=True, help="End the pull that runs; a later one goes on where it was.")
 @backend_option
 @json_option

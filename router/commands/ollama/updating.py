@@ -11,6 +11,7 @@ import rich_click as click
 
 from router.canonical.models import canonical_name, is_passed_on
 from router.commands.ollama.following import PullFailed, PullLeft, Wanted, fitting, pulled
+from router.commands.ollama.naming import model_name
 from router.commands.ollama.places import Place, backend_option, one_place
 from router.commands.ollama.progress import SHORT
 from router.commands.ollama.pulling import end_left
@@ -44,7 +45,7 @@ class Updated:
 
 
 @click.command("update")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, type=model_name)
 @backend_option
 @json_option
 def update(names: tuple[str, ...], backend: str | None, *, as_json: bool) -> None:

@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from router.canonical.library import ModelCard, ModelParameter, PullStep
 from router.dialects.failures import UNREADABLE, read_in_band
@@ -14,6 +14,8 @@ from router.dialects.ndjson import Cutter
 from router.errors import BackendFailed, RouterError, StreamBroken, StreamCut, UnknownModel
 
 SUCCESS = "success"
+MAX_STATUS = MAX_DIGEST = 200
+"""Characters: a longer status is cut, a longer digest is none."""
 _NOWHERE = re.compile(r"manifest.*(file does not exist|not found)|no such model", re.IGNORECASE)
 _CHAT = {"completion": "chat"}
 _LISTS = frozenset({"stop"})
@@ -22,7 +24,7 @@ _LISTS = frozenset({"stop"})
 
 class _Line(Struct):
     status: str = ""
-    digest: str = ""
+    digest: Annotated[str, Meta(max_length=MAX_DIGEST)] = ""
     total: int | None = None
     completed: int | None = None
     error: object = None
@@ -85,7 +87,7 @@ class PullDecoder:
                 self.failure = _failure(read_in_band(told.error), self._model)
                 break
             self.ended = self.ended or told.status == SUCCESS
-            steps.append(PullStep(told.status, told.digest, told.total or 0, told.completed or 0))
+            steps.append(PullStep(told.status[:MAX_STATUS], told.digest, told.total or 0, told.completed or 0))
         return steps
 
 
