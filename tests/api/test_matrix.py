@@ -104,6 +104,7 @@ ROWS: Mapping[tuple[str, str], tuple[str, Any]] = {
     ("GET", "/api/backends/{backend_id}/models"): (ADMIN, None),
     ("POST", "/api/backends/{backend_id}/select-model"): (ADMIN, {"model": "m"}),
     ("POST", "/api/backends/{backend_id}/models/pull"): (ADMIN, {"model": "m"}),
+    ("POST", "/api/backends/{backend_id}/models/pull/{name}"): (ADMIN, {}),
     ("GET", "/api/backends/{backend_id}/models/{name}"): (ADMIN, None),
     ("POST", "/api/backends/{backend_id}/models/{name}"): (ADMIN, {}),
     ("DELETE", "/api/backends/{backend_id}/models/{name}"): (ADMIN, None),

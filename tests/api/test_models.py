@@ -72,6 +72,21 @@ async def test_a_model_is_loaded_as_its_alias_would_have_it_and_let_go(office, o
     assert ollama.requests[-1].json["keep_alive"] == 0
 
 
+@pytest.mark.parametrize(("name", "whole"), [("pull", "pull:latest"), ("pull/it:1b", "pull/it:1b")])
+async def test_a_model_may_be_called_as_what_is_done_to_others(office, ollama, name, whole):
+    ollama.load_s = 0.0
+    ollama.models.append(FakeModel(whole, loaded=False))
+    await office.ask("GET", "/api/backends/desk/models", params={"refresh": "true"})
+    for action, kept in (("load", "10m"), ("unload", 0)):
+        answer = await office.ask("POST", f"/api/backends/desk/models/{name}/{action}", json={"keep_alive": "10m"})
+        assert (answer.status_code, answer.json()["model"]) == (200, name)
+        assert (ollama.requests[-1].json["model"], ollama.requests[-1].json["keep_alive"]) == (name, kept)
+    assert (await office.ask("POST", f"/api/backends/desk/models/{name}/planted", json={})).status_code == 404
+    if name == "pull":
+        shown = await office.ask("GET", f"/api/backends/desk/models/{whole}")
+        assert (shown.status_code, shown.json()["name"]) == (200, whole)
+
+
 async def test_nothing_has_to_be_said_to_load_a_model(office, ollama):
     for more in ({}, {"json": {}}):
         assert (await office.ask("POST", "/api/backends/desk/models/llama3.2/load", **more)).status_code == 200

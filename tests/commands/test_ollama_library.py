@@ -127,6 +127,13 @@ async def test_the_whole_of_a_model_is_for_those_who_ask(house, run, desk):
     assert "line 29" in (await run(house, "ollama", "show", "llama3.2", "--template")).stdout
 
 
+@pytest.mark.parametrize("part", ["license", "template"])
+async def test_nothing_in_the_whole_text_of_a_model_steers_a_terminal(house, run, desk, part):
+    desk.script("/api/show", Scripted(lines=[{**SHOWN, part: "a\tb\r\n\n\x1b]0;title\x07c\rd\x9b2J"}]))
+    shown = (await run(house, "ollama", "show", "llama3.2", f"--{part}")).stdout_bytes.decode()
+    assert shown == "a\tb\n\n?]0;title?c?d?2J\n"
+
+
 async def test_a_model_is_removed_by_those_who_mean_it(house, run, desk):
     done = await run(house, "ollama", "rm", "llama3.2", answer="n\n")
     assert (done.exit_code, len(desk.models)) == (1, 2)

@@ -16,7 +16,7 @@ from router.commands.ollama.card import card_lines
 from router.commands.ollama.naming import model_name, name_argument
 from router.commands.ollama.places import BACKENDS, Place, backend_option, backends_option, every_place, one_place
 from router.commands.ollama.tables import tell
-from router.commands.ollama.words import date, plain, size, span
+from router.commands.ollama.words import date, plain, plain_lines, size, span
 from router.commands.people import json_option
 from router.commands.remote import ask
 from router.commands.shared import fail, terminal
@@ -69,7 +69,7 @@ def show_model(name: str, backend: str | None, *, whole_license: bool, only_temp
     if as_json:
         click.echo(json.dumps(card, indent=2))
     elif whole_license or only_template:
-        click.echo(card["license" if whole_license else "template"] or "")
+        click.echo(plain_lines(card["license" if whole_license else "template"] or ""))
     else:
         for line in card_lines(card):
             terminal().print(line)

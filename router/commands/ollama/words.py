@@ -1,9 +1,11 @@
 """Sizes, times and rates as people read them. Pure."""
 
+import re
 from datetime import UTC, datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _FOR_EVER_S = 100 * 365 * 86_400
+_IN_LINES = re.compile(r"[^\n\t]+")
 
 
 def size(count: float | None) -> str:
@@ -41,3 +43,8 @@ def span(seconds: float | None) -> str:
 def plain(text: str) -> str:
     """Without what could steer a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def plain_lines(text: str) -> str:
+    """As `plain`, of a text that has lines and tabs."""
+    return _IN_LINES.sub(lambda part: plain(part[0]), text.replace("\r\n", "\n"))

@@ -11,6 +11,7 @@
     DELETE /api/pulls/{id}                        PullReport: cancelled, or as it ended before
 
 A name may hold `/` and `:`, as they are or percent-encoded: the last part of a POST's path is what is to be done.
+To GET and DELETE, a model that is just called `pull` is `pull:latest`.
 """
 
 from typing import Any
@@ -90,19 +91,18 @@ class ModelsApi(Controller):
         name: FromPath[str],
         data: JSONBody[KeepForm | None] = None,
     ) -> KeptReport:
-        entry, models = _entry(request, backend_id), api_of(request).models
-        path, _, action = name.strip("/").rpartition("/")
-        if action not in {LOAD, UNLOAD}:
-            raise UnknownRoute(
-                "a model is posted to with /load or /unload behind its name, or pulled with /models/pull"
-            )
-        model = _named(path)
-        async with Watch(request.receive, drain=models.drain):
-            if action == LOAD:
-                loaded = await models.library.load(entry, model, data.keep_alive if data else None)
-            else:
-                loaded = await models.library.unload(entry, model)
-        return KeptReport(entry.name, model, loaded)
+        return await _kept(request, backend_id, name, keep_alive=data.keep_alive if data else None)
+
+    @post("/models/pull/{name:path}", status_code=200, include_in_schema=False)
+    async def keep_pull(
+        self,
+        request: AnyRequest,
+        backend_id: FromPath[str],
+        name: FromPath[str],
+        data: JSONBody[KeepForm | None] = None,
+    ) -> KeptReport:
+        """Of a name that begins as the path of a pull does."""
+        return await _kept(request, backend_id, f"pull{name}", keep_alive=data.keep_alive if data else None)
 
     @get("/ps", summary="The models that a backend has in memory at this moment")
     async def loaded(self, request: AnyRequest, backend_id: FromPath[str]) -> list[LoadedReport]:
@@ -139,6 +139,20 @@ class PullsApi(Controller):
 
 def _entry(request: AnyRequest, backend_id: str) -> Entry:
     return api_of(request).desk.inventory[backend_id]
+
+
+async def _kept(request: AnyRequest, backend_id: str, path: str, *, keep_alive: float | str | None) -> KeptReport:
+    entry, models = _entry(request, backend_id), api_of(request).models
+    name, _, action = path.strip("/").rpartition("/")
+    if action not in {LOAD, UNLOAD}:
+        raise UnknownRoute("a model is posted to with /load or /unload behind its name, or pulled with /models/pull")
+    model = _named(name)
+    async with Watch(request.receive, drain=models.drain):
+        if action == LOAD:
+            loaded = await models.library.load(entry, model, keep_alive)
+        else:
+            loaded = await models.library.unload(entry, model)
+    return KeptReport(entry.name, model, loaded)
 
 
 def _named(path: str) -> str:
