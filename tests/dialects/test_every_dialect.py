@@ -183,8 +183,8 @@ def told_in(form: Format, told: Iterable[Event]) -> list[Event]:
     else:
         return list(told)
     kept = [TextDelta(event.text) if isinstance(event, Refused) else event for event in told]
-    unknown = {Finished("tool_calls")} if form.text_alone else {Finished("content_filter")}
-    return [Finished("stop") if event in unknown else event for event in kept if not isinstance(event, lost)]
+    unknown = Finished("tool_calls" if form.text_alone else "content_filter")
+    return [Finished("stop") if event == unknown else event for event in kept if not isinstance(event, lost)]
 
 
 def expected(told: Iterable[Event], form: Format) -> Any:
