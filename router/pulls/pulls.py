@@ -127,12 +127,14 @@ class Pulls:
 
     async def _resume(self) -> None:
         for note in await asyncio.to_thread(self._notes.left_behind):
+            if not self._is_open:
+                return
             if note.restarts >= MAX_RESTARTS:
                 logger.warning(
                     "the pull of %s on %s is given up: so many runs did not end it", note.model, note.backend
                 )
                 await asyncio.to_thread(self._notes.forget, note.id)
-            elif self._is_open and self.of(note.backend, note.model) is None:
+            elif self.of(note.backend, note.model) is None:
                 logger.info("the pull of %s on %s goes on where the last run has left it", note.model, note.backend)
                 self._begin(Run(note.pull()))
             else:
