@@ -142,11 +142,8 @@ class Attempts:
         """The plan once the model is there. A stream, which says how far that is, has all the time that it takes."""
         puller, limit = self.fleet.puller, self.fleet.totals.get(missing.backend)
         assert puller is not None
-
-        def tell(waiting: str) -> None:
-            progress.waiting = waiting
-
-        await puller.fetch(missing.backend, missing.model, tell=tell, within_s=None if is_streamed else limit)
+        within_s = None if is_streamed else limit
+        await puller.fetch(missing.backend, missing.model, tell=progress.waits_for, within_s=within_s)
         progress.waiting = ""
         chosen = self._planned(wanted, progress, now=asyncio.get_running_loop().time())
         progress.reason = f"{chosen.reason}, pulled first"
@@ -288,10 +285,7 @@ class Attempts:
         if backend not in processes:
             raise BackendRemoved(f"{backend} is no longer in the settings")
 
-        def tell(waiting: str) -> None:
-            turn.progress.waiting = waiting
-
-        return processes.use(backend, tell)
+        return processes.use(backend, turn.progress.waits_for)
 
     async def _loaded(self, turn: Turn, errand: Errand[T], *, loading: bool) -> T:
         """Waits while the backend says that it loads its model, unless somebody else is ready."""

@@ -55,6 +55,10 @@ class Progress:
     out_of_budget: bool = False
     failed: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
 
+    def waits_for(self, what: str) -> None:
+        """What it waits for from now on, in a few words; nothing when they are empty."""
+        self.waiting = what
+
     def rival(self) -> "Progress":
         """That of a second candidate which is asked at the same time; what has failed so far is one list."""
         return replace(self, waiting="", dropped=(), warning="", meter=None, stay=None)
