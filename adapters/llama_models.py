@@ -6,8 +6,9 @@ import msgspec
 from msgspec import Struct
 
 from adapters.upstream import Upstream
+from router.canonical.library import no_such_model
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, BackendTimeout, EndpointMissing, ModelMissing, UnknownModel
+from router.errors import BackendFailed, BackendTimeout, EndpointMissing, ModelMissing
 
 ASK_S = 10.0
 POLL_S = 0.25
@@ -66,7 +67,7 @@ async def _ask(upstream: Upstream, path: str, model: str) -> None:
     try:
         await upstream.fetch("POST", path, msgspec.json.encode({"model": model}), timeout_s=ASK_S)
     except (EndpointMissing, ModelMissing):
-        raise _unknown(upstream, model) from None
+        raise no_such_model(upstream.name, model) from None
 
 
 async def _status(upstream: Upstream, model: str) -> _Status:
@@ -77,8 +78,4 @@ async def _status(upstream: Upstream, model: str) -> _Status:
     for each in models:
         if each.id == model:
             return each.status
-    raise _unknown(upstream, model)
-
-
-def _unknown(upstream: Upstream, model: str) -> UnknownModel:
-    return UnknownModel(f"{upstream.name} has no model '{model[:200]}'", param="model")
+    raise no_such_model(upstream.name, model)

@@ -19,12 +19,12 @@ from adapters.upstream import Upstream
 from router.canonical.adapter import Adapter, Attempt, BackendConfig, ContextRules, Reply, Vectors
 from router.canonical.completion import CompletionRequest
 from router.canonical.errand import Errand, Errands
-from router.canonical.library import ModelCard
+from router.canonical.library import ModelCard, no_such_model
 from router.canonical.models import Glance, ModelInfo, Probe, canonical_name, is_passed_on
 from router.canonical.request import ChatRequest, EmbedRequest
 from router.dialects import ollama
 from router.dialects.failures import UNREADABLE
-from router.errors import BackendFailed, BackendTimeout, ModelMissing, RejectedByBackend, RouterError, UnknownModel
+from router.errors import BackendFailed, BackendTimeout, ModelMissing, RejectedByBackend, RouterError
 
 KEEP_ALIVE_S = 30.0
 SHOW_TIMEOUT_S = 5.0
@@ -180,7 +180,7 @@ class Ollama(Adapter):
         except TimeoutError:
             raise BackendTimeout(f"{self.config.name} did not answer in time") from None
         except RejectedByBackend as error:
-            raise (self._unknown(model) if error.status == HTTPStatus.NOT_FOUND else error) from None
+            raise (no_such_model(self.config.name, model) if error.status == HTTPStatus.NOT_FOUND else error) from None
 
     async def load(self, attempt: Attempt, keep_alive: float | str | None) -> None:
         await self._kept(attempt, keep_alive)
@@ -192,17 +192,14 @@ class Ollama(Adapter):
         try:
             await self.keep(attempt, keep_alive)
         except ModelMissing:
-            raise self._unknown(attempt.model) from None
+            raise no_such_model(self.config.name, attempt.model) from None
 
     async def card(self, model: str, *, timeout_s: float) -> ModelCard:
         try:
             told = await self.describe(model, verbose=False, timeout_s=timeout_s)
         except ModelMissing:
-            raise self._unknown(model) from None
+            raise no_such_model(self.config.name, model) from None
         return ollama.decode_card(told or b"")
-
-    def _unknown(self, model: str) -> UnknownModel:
-        return UnknownModel(f"{self.config.name} has no model '{model[:200]}'", param="model")
 
     async def describe(self, model: str, *, verbose: bool, timeout_s: float) -> bytes | None:
         """The answer of `/api/show`."""

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from router.backends.inventory import Entry
 from router.canonical.adapter import Adapter, Attempt
-from router.canonical.library import ModelCard
+from router.canonical.library import ModelCard, no_such_model
 from router.canonical.models import ModelInfo, canonical_name
 from router.canonical.request import Profile
-from router.errors import BackendTimeout, BackendUnreachable, Unavailable, UnknownModel, UnsupportedOperation
+from router.errors import BackendTimeout, BackendUnreachable, Unavailable, UnsupportedOperation
 from router.pulls.pulls import Pulls
 from router.pulls.run import Run
 from router.relay.fleet import Fleet, Processes
@@ -59,7 +59,7 @@ class Library:
             await self._look(entry.served_as)
             info = self._info(entry, model)
         if info is None:
-            raise UnknownModel(f"{entry.name} has no model '{model[:200]}'", param="model")
+            raise no_such_model(entry.name, model)
         return info, card
 
     async def delete(self, entry: Entry, model: str) -> None:
@@ -125,7 +125,7 @@ class Library:
         """A process has one model; raises UnknownModel for another name."""
         known = [each.name for each in self._fleet.health[entry.served_as].models]
         if known and canonical_name(model) not in map(canonical_name, known):
-            raise UnknownModel(f"{entry.name} has no model '{model[:200]}' but {', '.join(known)}", param="model")
+            raise no_such_model(entry.name, model, known=known)
 
     def _attempt(self, entry: Entry, model: str) -> Attempt:
         """With the options that aliases pin: loaded in any other way, it would be loaded once more for a request."""

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from router.errors import UnknownModel
+
 ModelParameter = str | int | float | bool | list[str | int | float | bool]
 
 
@@ -45,3 +47,9 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     system: str = ""
     license: str = ""
     parameters: Mapping[str, ModelParameter] = {}
+
+
+def no_such_model(backend: str, model: str, *, known: Sequence[str] = ()) -> UnknownModel:
+    """What to say of a name that leads to no model there; `known` are those that do."""
+    others = f" but {', '.join(known)}" if known else ""
+    return UnknownModel(f"{backend} has no model '{model[:200]}'{others}", param="model")
