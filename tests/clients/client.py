@@ -3,8 +3,9 @@
 import os
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -36,7 +37,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(ABC):
     """`name` is that of its guide. `package` in `kit` is whose version counts; it is installed in tier 1 or 2.
 
     `uses` is a tool that it offers, and `proof` what a backend is then told. `cannot` has scenes that it cannot play
@@ -79,10 +80,9 @@ class Client:
         with self._started(snippet, place, around) as session:
             yield session
 
-    @contextmanager
-    def _started(self, snippet: Snippet, place: Place, around: Surroundings) -> Iterator[Session]:
-        raise NotImplementedError
-        yield
+    @abstractmethod
+    def _started(self, snippet: Snippet, place: Place, around: Surroundings) -> AbstractContextManager[Session]:
+        """What plays the scenes, for as long as it is entered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
